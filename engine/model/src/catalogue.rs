@@ -1,7 +1,8 @@
 //! The catalogue of user-facing tables: names, columns, constraints, permissions.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::graph::Constant;
 use crate::types::ValueType;
@@ -146,4 +147,33 @@ pub struct RowsColumn {
     pub nullable: bool,
     /// The values it may have, if restricted
     pub categories: Option<Arc<[Constant]>>,
+}
+
+/// The tables that a definition may name.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    tables: BTreeMap<TableName, Arc<TableSchema>>,
+}
+
+impl Catalogue {
+    /// The project's own catalogue.
+    pub fn builtin() -> &'static Catalogue {
+        static BUILTIN: LazyLock<Catalogue> = LazyLock::new(Catalogue::default);
+        &BUILTIN
+    }
+
+    /// A catalogue of the given tables; of two with one name the later stays.
+    pub fn from_tables(tables: impl IntoIterator<Item = TableSchema>) -> Catalogue {
+        Catalogue { tables: tables.into_iter().map(|table| (table.name.clone(), Arc::new(table))).collect() }
+    }
+
+    /// The table of that name.
+    pub fn table(&self, name: &TableName) -> Option<&Arc<TableSchema>> {
+        self.tables.get(name)
+    }
+
+    /// All tables, by name.
+    pub fn tables(&self) -> impl ExactSizeIterator<Item = &Arc<TableSchema>> {
+        self.tables.values()
+    }
 }

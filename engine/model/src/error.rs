@@ -1,0 +1,11 @@
+//! What is wrong with a definition document, and where.
+
+/// Why a definition was refused. Holds parts of the definition at most, never a value of a patient's record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct DefinitionError {
+    /// Where in the document, such as ``variable `age`, node 12 (Function.Add), field lhs``
+    pub place: String,
+    /// Which rule is broken, and what to do
+    pub message: String,
+}

@@ -1,0 +1,175 @@
+//! What a caller asks of the enclave: which table, which columns, of which types.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+/// The name of the column that every table has: whose row it is.
+pub const PATIENT_ID: &str = "patient_id";
+
+/// The type of a column's values as they leave the enclave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "named like the value types they hold")]
+pub enum ColumnType {
+    Bool,
+    Int,
+    Float,
+    /// Days since 1970-01-01, years 1 to 9999
+    Date,
+    Str,
+}
+
+impl ColumnType {
+    /// The Arrow type of the column: Boolean, Int64, Float64, Date32 or Dictionary(Int32, Utf8).
+    ///
+    /// The entries of a dictionary are never NULL, need not be distinct, and may differ from batch to batch.
+    pub fn arrow_type(self) -> DataType {
+        match self {
+            ColumnType::Bool => DataType::Boolean,
+            ColumnType::Int => DataType::Int64,
+            ColumnType::Float => DataType::Float64,
+            ColumnType::Date => DataType::Date32,
+            ColumnType::Str => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+        }
+    }
+}
+
+impl fmt::Display for ColumnType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ColumnType::Bool => "bool",
+            ColumnType::Int => "int",
+            ColumnType::Float => "float",
+            ColumnType::Date => "date",
+            ColumnType::Str => "str",
+        })
+    }
+}
+
+/// The values that a column may have, where they are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Categories {
+    /// Of a `str` column
+    Str(Arc<[Arc<str>]>),
+    /// Of an `int` column
+    Int(Arc<[i64]>),
+}
+
+/// A column that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnRequest {
+    /// Its name in the files
+    pub name: Arc<str>,
+    /// The type that its values must have
+    pub column_type: ColumnType,
+    /// The values that it may have: another one is an error
+    pub categories: Option<Categories>,
+    /// Whether a file without it is an error; otherwise its rows read as NULL
+    pub required: bool,
+}
+
+/// The format of a file of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FileFormat {
+    /// `.parquet`
+    Parquet,
+    /// `.arrow`: an Arrow IPC file
+    Arrow,
+    /// `.csv`
+    Csv,
+    /// `.csv.gz`: gzip, of one member or several
+    CsvGz,
+}
+
+impl FileFormat {
+    /// Every format.
+    pub const ALL: [FileFormat; 4] = [FileFormat::Parquet, FileFormat::Arrow, FileFormat::Csv, FileFormat::CsvGz];
+
+    /// The ending of its files' names, with the dot.
+    pub fn ending(self) -> &'static str {
+        match self {
+            FileFormat::Parquet => ".parquet",
+            FileFormat::Arrow => ".arrow",
+            FileFormat::Csv => ".csv",
+            FileFormat::CsvGz => ".csv.gz",
+        }
+    }
+
+    /// The format that a file's name tells, if it is one of ours.
+    pub fn of_path(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        Self::ALL.into_iter().find(|format| name.len() > format.ending().len() && name.ends_with(format.ending()))
+    }
+}
+
+impl fmt::Display for FileFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.ending().trim_start_matches('.'))
+    }
+}
+
+/// Where a table's rows are.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// The file or folder of that name (without ending) in the enclave's source
+    Table(Arc<str>),
+    /// One file: the rows of an inline table
+    File {
+        /// The file
+        path: PathBuf,
+        /// Its format
+        format: FileFormat,
+    },
+    /// Rows at hand: `patient_id` and columns by name
+    Given(RecordBatch),
+}
+
+/// A table that is wanted.
+#[derive(Clone, Debug)]
+pub struct TableRequest {
+    /// The table's name for people: `ehrql.tables.core.patients`
+    pub name: Arc<str>,
+    /// Where its rows are
+    pub location: Location,
+    /// Whether a patient with two rows is an error
+    pub one_row_per_patient: bool,
+    /// The columns that are wanted, besides `patient_id`
+    pub columns: Vec<ColumnRequest>,
+}
+
+impl TableRequest {
+    /// The schema that the rows arrive in: `patient_id` (Int64, never NULL), then the columns, nullable, in order.
+    pub fn schema(&self) -> SchemaRef {
+        let patient_id = Field::new(PATIENT_ID, DataType::Int64, false);
+        let columns = self.columns.iter().map(|c| Field::new(c.name.as_ref(), c.column_type.arrow_type(), true));
+        Arc::new(Schema::new(std::iter::once(patient_id).chain(columns).collect::<Vec<_>>()))
+    }
+}
+
+/// The means that an enclave may use.
+#[derive(Clone, Debug)]
+pub struct EnclaveOptions {
+    /// Threads that decode, and partitions that sort; at least 1
+    pub threads: usize,
+    /// Bytes that sorting may hold before it spills to files; None for no limit
+    pub memory_limit_bytes: Option<usize>,
+    /// Most rows in a batch; at least 1
+    pub batch_rows: usize,
+    /// Directory in which the enclave makes its own, private, directory for spilled rows: give an encrypted one or
+    /// tmpfs. None for the system's directory for temporary files
+    pub spill_directory: Option<PathBuf>,
+}
+
+impl Default for EnclaveOptions {
+    fn default() -> Self {
+        Self {
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_limit_bytes: None,
+            batch_rows: 8192,
+            spill_directory: None,
+        }
+    }
+}

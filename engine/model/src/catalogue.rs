@@ -17,7 +17,7 @@ pub struct TableName {
 }
 
 /// What is known of a column's values.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Constraint {
     /// One of these values and no other
     Categorical(Arc<[Constant]>),
@@ -54,7 +54,7 @@ pub enum Constraint {
 }
 
 /// A column of a table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Column {
     /// Its name
     pub name: Arc<str>,
@@ -80,7 +80,7 @@ impl Column {
 }
 
 /// Which date column practice activation is judged by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ActivationFilter {
     /// The table does not hold GP activity: its rows stay
     NotApplied,
@@ -91,7 +91,7 @@ pub enum ActivationFilter {
 }
 
 /// A user-facing table, or an inline one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TableSchema {
     /// How definitions name it
     pub name: TableName,
@@ -124,7 +124,7 @@ pub enum RowsFormat {
 }
 
 /// A file that stands as the rows of an inline table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RowsFile {
     /// Relative to the definition's root directory, without `..` and not absolute
     pub path: PathBuf,
@@ -137,7 +137,7 @@ pub struct RowsFile {
 }
 
 /// A column of a [`RowsFile`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RowsColumn {
     /// Its name; `patient_id` is among them
     pub name: Arc<str>,

@@ -84,6 +84,6 @@ impl Definition {
     /// # Errors
     /// The first thing that is wrong with it, and where.
     pub fn parse(_bytes: &[u8], _catalogue: &Catalogue, _limits: &Limits) -> Result<Definition, DefinitionError> {
-        Err(DefinitionError { place: "document".to_owned(), message: "not read yet".to_owned() })
+        Err(DefinitionError::new("document", "not read yet"))
     }
 }

@@ -8,4 +8,12 @@ pub struct DefinitionError {
     pub place: String,
     /// Which rule is broken, and what to do
     pub message: String,
+    /// The arena entry that it was found in, by which the output it belongs to can be found
+    pub(crate) entry: Option<Box<str>>,
+}
+
+impl DefinitionError {
+    pub(crate) fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
+        DefinitionError { place: place.into(), message: message.into(), entry: None }
+    }
 }

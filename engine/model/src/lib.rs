@@ -1,11 +1,14 @@
 //! The definition document: parsed, checked, an immutable query graph.
 pub mod catalogue;
 pub mod column_spec;
+mod codes;
 pub mod document;
 pub mod error;
 pub mod graph;
+mod json;
 pub mod limits;
 pub mod scalar;
+mod text;
 pub mod types;
 
 pub use catalogue::Catalogue;

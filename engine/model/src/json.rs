@@ -1,0 +1,459 @@
+//! A JSON text as a tree, within bounds.
+//!
+//! Not `serde_json`, for three reasons that matter to a definition: `1` and `1.0` are different constants, so literals
+//! of whole and of fractional numbers are kept apart; a fractional literal must become the nearest double (which
+//! `serde_json` promises only with a feature that every crate of the workspace would share); and a key given twice, a
+//! number that does not fit or a bound that is passed must be refused with its line and column.
+
+use std::collections::HashSet;
+
+use crate::error::DefinitionError;
+use crate::limits::Limits;
+use crate::text::quoted;
+
+/// The parser goes one call deeper for each level: whatever [`Limits`] say, the stack must do.
+const DEPTH_HARD_MAX: usize = 128;
+
+/// A JSON value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Json {
+    Null,
+    Bool(bool),
+    /// A number without fraction and exponent
+    Int(i64),
+    /// A number with a fraction or an exponent; finite
+    Float(f64),
+    Str(Box<str>),
+    List(Box<[Json]>),
+    /// Each key once, in the order of the text
+    Object(Box<[(Box<str>, Json)]>),
+}
+
+impl Json {
+    /// Parses a text.
+    pub(crate) fn parse(bytes: &[u8], limits: &Limits) -> Result<Json, DefinitionError> {
+        if bytes.len() > limits.document_bytes_max {
+            let message = format!("has {} bytes; at most {} are read", bytes.len(), limits.document_bytes_max);
+            return Err(DefinitionError::new("document", message));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            DefinitionError::new(position(bytes, error.valid_up_to()), "is not UTF-8, as a JSON document has to be")
+        })?;
+        let mut parser = Parser { text, at: 0, depth: 0, values: 0, limits };
+        let json = parser.value()?;
+        parser.skip_blanks();
+        match parser.peek() {
+            None => Ok(json),
+            Some(_) => Err(parser.error("something follows the end of the document")),
+        }
+    }
+
+    /// What it is, for a message: `an object with the key ‘ref’`.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Json::Null => "null".to_owned(),
+            Json::Bool(value) => value.to_string(),
+            Json::Int(value) => format!("the number {value}"),
+            Json::Float(value) => format!("the number {value:?}"),
+            Json::Str(text) => format!("the string {}", quoted(text)),
+            Json::List(items) => format!("a list of {} values", items.len()),
+            Json::Object(members) => match &**members {
+                [] => "an empty object".to_owned(),
+                [(key, _)] => format!("an object {}", quoted(key)),
+                [(key, _), ..] => format!("an object of {} keys, the first {}", members.len(), quoted(key)),
+            },
+        }
+    }
+}
+
+/// Line and column of a byte, both counted from 1.
+fn position(bytes: &[u8], at: usize) -> String {
+    let before = &bytes[..at.min(bytes.len())];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let column = String::from_utf8_lossy(&before[line_start..]).chars().count() + 1;
+    format!("document, line {line}, column {column}")
+}
+
+struct Parser<'t> {
+    text: &'t str,
+    at: usize,
+    depth: usize,
+    values: usize,
+    limits: &'t Limits,
+}
+
+impl Parser<'_> {
+    fn error(&self, message: impl Into<String>) -> DefinitionError {
+        DefinitionError::new(position(self.text.as_bytes(), self.at), message)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip_blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// Steps over `byte` if it is next.
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn unexpected(&self, wanted: &str) -> DefinitionError {
+        match self.text[self.at..].chars().next() {
+            None => self.error(format!("the document ends where {wanted} should follow; it may have been cut off")),
+            Some(found) => self.error(format!("{wanted} should stand here, not {}", quoted(found.encode_utf8(&mut [0; 4])))),
+        }
+    }
+
+    fn value(&mut self) -> Result<Json, DefinitionError> {
+        self.values += 1;
+        if self.values > self.limits.values_max {
+            return Err(self.error(format!("the document has more than {} values", self.limits.values_max)));
+        }
+        self.skip_blanks();
+        match self.peek() {
+            Some(b'{') => self.nested(Self::object),
+            Some(b'[') => self.nested(Self::list),
+            Some(b'"') => self.string().map(Json::Str),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            _ => self.word(),
+        }
+    }
+
+    fn nested(&mut self, parse: fn(&mut Self) -> Result<Json, DefinitionError>) -> Result<Json, DefinitionError> {
+        let depth_max = self.limits.depth_max.min(DEPTH_HARD_MAX);
+        if self.depth == depth_max {
+            return Err(self.error(format!("lists and objects lie inside each other more than {depth_max} deep")));
+        }
+        self.depth += 1;
+        self.at += 1;
+        let json = parse(self)?;
+        self.depth -= 1;
+        Ok(json)
+    }
+
+    fn list(&mut self) -> Result<Json, DefinitionError> {
+        let mut items = Vec::new();
+        self.skip_blanks();
+        if self.eat(b']') {
+            return Ok(Json::List(Box::default()));
+        }
+        loop {
+            items.push(self.value()?);
+            self.skip_blanks();
+            if self.eat(b']') {
+                return Ok(Json::List(items.into()));
+            }
+            if !self.eat(b',') {
+                return Err(self.unexpected("`,` or `]`"));
+            }
+        }
+    }
+
+    fn object(&mut self) -> Result<Json, DefinitionError> {
+        let mut members: Vec<(Box<str>, Json)> = Vec::new();
+        self.skip_blanks();
+        if self.eat(b'}') {
+            return Ok(Json::Object(Box::default()));
+        }
+        loop {
+            self.skip_blanks();
+            if self.peek() != Some(b'"') {
+                return Err(self.unexpected("a key in double quotes"));
+            }
+            let key = self.string()?;
+            self.skip_blanks();
+            if !self.eat(b':') {
+                return Err(self.unexpected("`:`"));
+            }
+            members.push((key, self.value()?));
+            self.skip_blanks();
+            if self.eat(b'}') {
+                break;
+            }
+            if !self.eat(b',') {
+                return Err(self.unexpected("`,` or `}`"));
+            }
+        }
+        self.refuse_repeated_keys(&members)?;
+        Ok(Json::Object(members.into()))
+    }
+
+    fn refuse_repeated_keys(&self, members: &[(Box<str>, Json)]) -> Result<(), DefinitionError> {
+        let mut seen = HashSet::new();
+        // Nearly all objects have one key: no set is made for them.
+        let repeated = (members.len() > 1).then(|| members.iter().find(|(key, _)| !seen.insert(&**key))).flatten();
+        match repeated {
+            None => Ok(()),
+            Some((key, _)) => Err(self.error(format!("the object that ends here has the key {} twice", quoted(key)))),
+        }
+    }
+
+    fn word(&mut self) -> Result<Json, DefinitionError> {
+        let rest = &self.text[self.at..];
+        let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let json = match &rest[..length] {
+            "null" => Json::Null,
+            "true" => Json::Bool(true),
+            "false" => Json::Bool(false),
+            "NaN" | "Infinity" => return Err(self.error("NaN and infinities are not values of a definition")),
+            _ => return Err(self.unexpected("a value")),
+        };
+        self.at += length;
+        Ok(json)
+    }
+
+    fn digits(&mut self) -> Result<(), DefinitionError> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { Err(self.unexpected("a digit")) } else { Ok(()) }
+    }
+
+    fn number(&mut self) -> Result<Json, DefinitionError> {
+        let start = self.at;
+        if self.eat(b'-') && self.peek() == Some(b'I') {
+            return Err(self.error("NaN and infinities are not values of a definition"));
+        }
+        if self.eat(b'0') {
+            if matches!(self.peek(), Some(b'0'..=b'9')) {
+                return Err(self.error("a number has a zero in front"));
+            }
+        } else {
+            self.digits()?;
+        }
+        let mut whole = true;
+        if self.eat(b'.') {
+            whole = false;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            whole = false;
+            self.at += 1;
+            if !self.eat(b'+') {
+                self.eat(b'-');
+            }
+            self.digits()?;
+        }
+        let literal = &self.text[start..self.at];
+        if whole {
+            let value = literal.parse().map_err(|_| self.error("a whole number does not fit 64 bits"))?;
+            return Ok(Json::Int(value));
+        }
+        match literal.parse::<f64>() {
+            Ok(value) if value.is_finite() => Ok(Json::Float(value)),
+            _ => Err(self.error("a number is beyond the largest float")),
+        }
+    }
+
+    fn string(&mut self) -> Result<Box<str>, DefinitionError> {
+        let start = self.at;
+        self.at += 1;
+        let mut text = String::new();
+        loop {
+            let rest = &self.text[self.at..];
+            let plain = rest.bytes().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)).count();
+            if text.len() + plain > self.limits.string_bytes_max {
+                self.at = start;
+                return Err(self.error(format!("a string has more than {} bytes", self.limits.string_bytes_max)));
+            }
+            text.push_str(&rest[..plain]);
+            self.at += plain;
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(text.into());
+                }
+                Some(b'\\') => text.push(self.escape()?),
+                Some(_) => return Err(self.error("a string holds a control character as it is; JSON wants it escaped")),
+                None => return Err(self.unexpected("the rest of a string")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, DefinitionError> {
+        self.at += 1;
+        let escaped = self.peek();
+        let plain = match escaped {
+            Some(byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => return self.escaped_code_point(),
+            _ => return Err(self.unexpected("one of `\"\\/bfnrtu`")),
+        };
+        self.at += 1;
+        Ok(plain)
+    }
+
+    fn escaped_code_point(&mut self) -> Result<char, DefinitionError> {
+        let first = self.hex_quad()?;
+        let code_point = if (0xd800..0xdc00).contains(&first) && self.peek() == Some(b'\\') {
+            self.at += 1;
+            if self.peek() != Some(b'u') {
+                return Err(self.error("half of a surrogate pair stands alone in a string"));
+            }
+            let second = self.hex_quad()?;
+            let low = second.checked_sub(0xdc00).filter(|low| *low < 0x400);
+            // A first half without its second stays what it is, and is refused below.
+            low.map_or(first, |low| 0x10000 + ((first - 0xd800) << 10) + low)
+        } else {
+            first
+        };
+        char::from_u32(code_point).ok_or_else(|| self.error("half of a surrogate pair stands alone in a string"))
+    }
+
+    /// The four digits after the `u` that is next.
+    fn hex_quad(&mut self) -> Result<u32, DefinitionError> {
+        self.at += 1;
+        let digits = self.text.get(self.at..self.at + 4).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        let value = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        self.at += if value.is_some() { 4 } else { 0 };
+        value.ok_or_else(|| self.unexpected("four hexadecimal digits"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Json, String> {
+        Json::parse(text.as_bytes(), &Limits::default()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn numbers_keep_what_they_are() {
+        let cases: [(&str, Json); 9] = [
+            ("1", Json::Int(1)),
+            ("1.0", Json::Float(1.0)),
+            ("-0", Json::Int(0)),
+            ("-0.0", Json::Float(-0.0)),
+            ("1e2", Json::Float(100.0)),
+            ("9223372036854775807", Json::Int(i64::MAX)),
+            ("-9223372036854775808", Json::Int(i64::MIN)),
+            ("0.1", Json::Float(0.1)),
+            // A case that parsers which multiply by a power of ten get wrong by one unit.
+            ("31.245270191439438", Json::Float(31.245270191439438)),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_with_its_place() {
+        let cases = [
+            ("", "document, line 1, column 1: the document ends where a value should follow; it may have been cut off"),
+            ("{\n \"a\": 1,\n \"a\": 2}", "document, line 3, column 9: the object that ends here has the key `a` twice"),
+            ("[1, 2", "document, line 1, column 6: the document ends where `,` or `]` should follow; it may have been cut off"),
+            ("[1] 2", "document, line 1, column 5: something follows the end of the document"),
+            ("NaN", "document, line 1, column 1: NaN and infinities are not values of a definition"),
+            ("[-Infinity]", "document, line 1, column 3: NaN and infinities are not values of a definition"),
+            ("1e999", "document, line 1, column 6: a number is beyond the largest float"),
+            ("9223372036854775808", "document, line 1, column 20: a whole number does not fit 64 bits"),
+            ("01", "document, line 1, column 2: a number has a zero in front"),
+            ("\"\\ud800\"", "document, line 1, column 8: half of a surrogate pair stands alone in a string"),
+            ("{'a': 1}", "document, line 1, column 2: a key in double quotes should stand here, not `'`"),
+            ("\"a\nb\"", "document, line 1, column 3: a string holds a control character as it is; JSON wants it escaped"),
+            ("\u{feff}{}", "document, line 1, column 1: a value should stand here, not `\\u{feff}`"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse(text), Err(expected.to_owned()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_bound_holds() {
+        let limits = Limits { document_bytes_max: 50, values_max: 5, string_bytes_max: 4, depth_max: 3, ..Limits::default() };
+        let cases = [
+            ("[[[]]]", true),
+            ("[[[[]]]]", false),
+            ("[1,2,3,4]", true),
+            ("[1,2,3,4,5]", false),
+            ("\"abcd\"", true),
+            ("\"abcde\"", false),
+            ("\"\\u0041bcde\"", false),
+        ];
+        for (text, fits) in cases {
+            assert_eq!(Json::parse(text.as_bytes(), &limits).is_ok(), fits, "{text}");
+        }
+        assert!(Json::parse(&[b' '; 51], &limits).is_err());
+        let wide = Limits { depth_max: usize::MAX, ..Limits::default() };
+        assert!(Json::parse("[".repeat(1_000_000).as_bytes(), &wide).is_err());
+    }
+
+    fn from_serde(value: &serde_json::Value) -> Option<Json> {
+        Some(match value {
+            serde_json::Value::Null => Json::Null,
+            serde_json::Value::Bool(value) => Json::Bool(*value),
+            serde_json::Value::Number(number) if number.is_f64() => Json::Float(number.as_f64()?),
+            serde_json::Value::Number(number) => Json::Int(number.as_i64()?),
+            serde_json::Value::String(text) => Json::Str(text.as_str().into()),
+            serde_json::Value::Array(items) => Json::List(items.iter().map(from_serde).collect::<Option<_>>()?),
+            serde_json::Value::Object(members) => {
+                Json::Object(members.iter().map(|(key, value)| Some((key.as_str().into(), from_serde(value)?))).collect::<Option<_>>()?)
+            }
+        })
+    }
+
+    /// `serde_json` may be off by one unit in a float's last place.
+    fn alike(lhs: &Json, rhs: &Json) -> bool {
+        match (lhs, rhs) {
+            (Json::Float(lhs), Json::Float(rhs)) => (lhs - rhs).abs() <= lhs.abs() * 1e-15,
+            (Json::List(lhs), Json::List(rhs)) => lhs.len() == rhs.len() && lhs.iter().zip(rhs).all(|(l, r)| alike(l, r)),
+            (Json::Object(lhs), Json::Object(rhs)) => {
+                // The other parser sorts the keys.
+                lhs.len() == rhs.len()
+                    && lhs.iter().all(|(key, value)| rhs.iter().any(|(other, json)| other == key && alike(value, json)))
+            }
+            _ => lhs == rhs,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_serde_json(text in r#"([\[\]{},:"\\a-fu0-9 .eE+-]|true|null|"[a-z]{0,2}"){0,12}"#) {
+            let ours = parse(&text);
+            match serde_json::from_str::<serde_json::Value>(&text) {
+                Ok(value) => match (from_serde(&value), &ours) {
+                    (Some(value), Ok(ours)) => prop_assert!(alike(&value, ours), "{value:?} {ours:?}"),
+                    (_, Err(refusal)) => {
+                        let bound = ["twice", "64 bits", "largest float"].iter().any(|reason| refusal.contains(reason));
+                        prop_assert!(bound, "{text} {refusal}");
+                    }
+                    (None, Ok(_)) => prop_assert!(false, "{text} has a whole number that should not fit"),
+                },
+                Err(_) => prop_assert!(ours.is_err(), "{} {:?}", text, ours),
+            }
+        }
+
+        #[test]
+        fn strings_survive(text in any::<String>()) {
+            let written = serde_json::to_string(&text).unwrap();
+            prop_assert_eq!(parse(&written), Ok(Json::Str(text.into())));
+        }
+
+        #[test]
+        fn floats_survive(value in any::<f64>().prop_filter("finite", |value| value.is_finite())) {
+            prop_assert_eq!(parse(&format!("{value:?}")), Ok(Json::Float(value)));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Json::parse(&bytes, &Limits::default());
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Tables to files: chunks are made and encoded on several threads and appended in order.
+
+mod csv;
+mod parquet;
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use ::arrow::array::{RecordBatch, UInt64Array};
+use ::arrow::compute::take_record_batch;
+use ::arrow::error::ArrowError;
+
+use crate::dice::Dice;
+use crate::error::SynthError;
+use crate::life::Life;
+use crate::order::{Chunk, Chunks};
+use crate::population::Population;
+use crate::tables::Table;
+use crate::world::World;
+
+/// Rows that are made and encoded at once, and so a Parquet row group: large enough to scan well, small enough that
+/// a few in flight are little memory.
+const CHUNK_ROWS: usize = 262_144;
+
+/// Rows that are handed to the encoder at once.
+const BATCH_ROWS: usize = 32_768;
+
+/// The format of a table's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named by their file endings")]
+pub enum FileFormat {
+    Parquet,
+    Csv,
+}
+
+impl FileFormat {
+    /// The ending of its files, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            FileFormat::Parquet => "parquet",
+            FileFormat::Csv => "csv",
+        }
+    }
+}
+
+/// How far a table is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Which table
+    pub table: Table,
+    /// Rows written
+    pub rows: u64,
+    /// Chunks written
+    pub chunks: u64,
+    /// Chunks the table has
+    pub chunks_total: u64,
+}
+
+/// A table's file.
+#[derive(Clone, Debug)]
+pub struct WrittenTable {
+    /// Which table
+    pub table: Table,
+    /// Where
+    pub path: PathBuf,
+    /// How many rows
+    pub rows: u64,
+    /// How large the file is
+    pub bytes: u64,
+}
+
+/// Encodes chunks on any thread; see [`Sink`] for what becomes of them.
+trait Format: Sync {
+    /// An encoded chunk
+    type Encoded: Send;
+    /// Encodes the batches of a chunk, one by one.
+    fn encode(
+        &self,
+        chunk: u64,
+        batches: &mut dyn Iterator<Item = Result<RecordBatch, ArrowError>>,
+    ) -> Result<Self::Encoded, SynthError>;
+}
+
+/// Appends encoded chunks, in order.
+trait Sink<E>: Send {
+    fn append(&mut self, encoded: E) -> Result<(), SynthError>;
+}
+
+impl Population {
+    /// Writes tables as files `<table>.parquet` or `<table>.csv` into a folder, which is made if it is missing. A file
+    /// has its name only when it is whole; one of that name is replaced.
+    ///
+    /// `threads` share the work; the files do not depend on their number. `progress` is called from any of them.
+    pub fn write_tables(
+        &self,
+        folder: &Path,
+        tables: &[Table],
+        format: FileFormat,
+        threads: usize,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Vec<WrittenTable>, SynthError> {
+        self.check()?;
+        std::fs::create_dir_all(folder).map_err(|source| SynthError::File { path: folder.into(), source })?;
+        let world = World::new(self);
+        let write = |table: &Table| {
+            let run = TableRun { population: self, world: &world, table: *table, threads: threads.max(1), progress };
+            run.write(&folder.join(format!("{}.{}", table.name(), format.extension())), format)
+        };
+        tables.iter().map(write).collect()
+    }
+
+    /// The rows of a table, batch by batch, in the order in which they would stand in a file.
+    pub fn batches(&self, table: Table) -> Result<Vec<RecordBatch>, SynthError> {
+        self.check()?;
+        let world = World::new(self);
+        let run = TableRun { population: self, world: &world, table, threads: 1, progress: &|_| () };
+        let chunks = run.chunks();
+        let mut batches = Vec::new();
+        for index in 0..chunks.count() {
+            let chunk = chunks.chunk(index);
+            for batch in run.batches(&chunk) {
+                batches.push(batch.map_err(|source| SynthError::Rows { table: table.name(), source })?);
+            }
+        }
+        Ok(batches)
+    }
+}
+
+/// One table on its way into a file.
+struct TableRun<'a> {
+    population: &'a Population,
+    world: &'a World,
+    table: Table,
+    threads: usize,
+    progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// What the threads share: whose turn it is, and whether one has failed.
+struct Turn<S> {
+    next: u64,
+    rows: u64,
+    failure: Option<SynthError>,
+    sink: S,
+}
+
+impl TableRun<'_> {
+    fn chunks(&self) -> Chunks {
+        let rows_per_patient = self.table.rows_per_patient(self.world);
+        Chunks::new(self.population.order, self.population.seed, self.population.patients, rows_per_patient, CHUNK_ROWS)
+    }
+
+    /// The rows of a chunk.
+    fn batches<'c>(&'c self, chunk: &'c Chunk) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'c {
+        let mut rows = self.table.rows(self.world);
+        let mut patients = chunk.patients();
+        let mut done = false;
+        std::iter::from_fn(move || {
+            if done {
+                return None;
+            }
+            let mut kept = Vec::new();
+            loop {
+                let Some(patient) = patients.next() else {
+                    done = true;
+                    break;
+                };
+                let life = Life::draw(self.world, patient);
+                let before = rows.len();
+                rows.add(&life, &mut Dice::new(self.world.seed, patient, self.table.purpose()));
+                if chunk.is_shuffled() {
+                    kept.extend(
+                        (before..rows.len()).filter(|row| chunk.holds(patient, row - before)).map(|row| row as u64),
+                    );
+                } else if rows.len() >= BATCH_ROWS {
+                    break;
+                }
+            }
+            let batch = rows.take();
+            if !chunk.is_shuffled() {
+                return Some(batch);
+            }
+            chunk.permutation(self.population.seed, &mut kept);
+            Some(batch.and_then(|batch| take_record_batch(&batch, &UInt64Array::from(kept))))
+        })
+    }
+
+    /// The table's columns, as an empty batch.
+    fn empty(&self) -> Result<RecordBatch, SynthError> {
+        self.table.rows(self.world).take().map_err(|source| SynthError::Rows { table: self.table.name(), source })
+    }
+
+    /// Writes beside the path, and gives the file its name when it is whole.
+    fn write(&self, path: &Path, format: FileFormat) -> Result<WrittenTable, SynthError> {
+        let failed = |source| SynthError::File { path: path.into(), source };
+        let unfinished = path.with_file_name(format!(".{}.part", self.table.name()));
+        let rows = self.write_rows(&unfinished, path, format).inspect_err(|_| {
+            // The first failure is the one to tell.
+            let _ = std::fs::remove_file(&unfinished);
+        })?;
+        std::fs::rename(&unfinished, path).map_err(failed)?;
+        let bytes = std::fs::metadata(path).map_err(failed)?.len();
+        Ok(WrittenTable { table: self.table, path: path.into(), rows, bytes })
+    }
+
+    /// Writes the file; `path` is what errors name. How many rows.
+    fn write_rows(&self, unfinished: &Path, path: &Path, format: FileFormat) -> Result<u64, SynthError> {
+        let file = File::create(unfinished).map_err(|source| SynthError::File { path: path.into(), source })?;
+        let file = BufWriter::with_capacity(1 << 20, file);
+        let schema = self.empty()?.schema();
+        let ordered = self.population.order == crate::Order::ByPatient;
+        match format {
+            FileFormat::Parquet => {
+                let (sink, format) = parquet::open(file, schema, ordered, path)?;
+                let (sink, rows) = self.run(&format, sink)?;
+                sink.finish()?;
+                Ok(rows)
+            }
+            FileFormat::Csv => {
+                let (sink, format) = csv::open(file, &schema, self.table.name(), path)?;
+                let (sink, rows) = self.run(&format, sink)?;
+                sink.finish()?;
+                Ok(rows)
+            }
+        }
+    }
+
+    /// Makes all chunks; returns the sink and the number of rows.
+    fn run<F: Format, S: Sink<F::Encoded>>(&self, format: &F, sink: S) -> Result<(S, u64), SynthError> {
+        let turn = Mutex::new(Turn { next: 0, rows: 0, failure: None, sink });
+        let (changed, ticket) = (Condvar::new(), AtomicU64::new(0));
+        let panicked = thread::scope(|scope| {
+            let workers: Vec<_> =
+                (0..self.threads).map(|_| scope.spawn(|| self.work(format, &turn, &changed, &ticket))).collect();
+            // Every one is joined, whether or not another one panicked.
+            workers.into_iter().map(thread::ScopedJoinHandle::join).filter(Result::is_err).count() > 0
+        });
+        let turn = turn.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match turn.failure {
+            Some(failure) => Err(failure),
+            None if panicked => Err(SynthError::Thread { table: self.table.name() }),
+            None => Ok((turn.sink, turn.rows)),
+        }
+    }
+
+    /// One thread: takes the next chunk, makes it, waits for its turn, appends it.
+    fn work<F: Format, S: Sink<F::Encoded>>(
+        &self,
+        format: &F,
+        turn: &Mutex<Turn<S>>,
+        changed: &Condvar,
+        ticket: &AtomicU64,
+    ) {
+        // A thread that panics never takes its turn: this tells the others.
+        let mut bell = Bell { turn, changed, table: self.table, armed: true };
+        let chunks = self.chunks();
+        loop {
+            let index = ticket.fetch_add(1, Ordering::Relaxed);
+            if index >= chunks.count() || lock(turn).failure.is_some() {
+                break;
+            }
+            let chunk = chunks.chunk(index);
+            let mut rows = 0;
+            let counted = self.batches(&chunk).inspect(|batch| rows += batch.as_ref().map_or(0, RecordBatch::num_rows));
+            let encoded = format.encode(index, &mut { counted });
+            let mut held = lock(turn);
+            while held.next != index && held.failure.is_none() {
+                held = changed.wait(held).unwrap_or_else(PoisonError::into_inner);
+            }
+            if held.failure.is_some() {
+                break;
+            }
+            let appended = encoded.and_then(|encoded| held.sink.append(encoded));
+            held.failure = appended.err();
+            held.next += 1;
+            held.rows += rows as u64;
+            let (table, rows, chunks) = (self.table, held.rows, held.next);
+            drop(held);
+            changed.notify_all();
+            (self.progress)(Progress { table, rows, chunks, chunks_total: self.chunks().count() });
+        }
+        bell.armed = false;
+    }
+}
+
+fn lock<S>(turn: &Mutex<Turn<S>>) -> MutexGuard<'_, Turn<S>> {
+    turn.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Wakes the threads that wait for one that panicked.
+struct Bell<'a, S> {
+    turn: &'a Mutex<Turn<S>>,
+    changed: &'a Condvar,
+    table: Table,
+    armed: bool,
+}
+
+impl<S> Drop for Bell<'_, S> {
+    fn drop(&mut self) {
+        if self.armed {
+            lock(self.turn).failure.get_or_insert(SynthError::Thread { table: self.table.name() });
+            self.changed.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ::arrow::array::AsArray;
+use ::arrow::compute::concat_batches;
+use ::arrow::datatypes::{DataType, Int64Type};
+use ::arrow::util::display::{ArrayFormatter, FormatOptions};
+use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use peristyle_model::types::CodeSystem;
+
+use super::*;
+use crate::{Order, Planted};
+
+fn small() -> Population {
+    Population { patients: 700, events_per_patient: 20.0, seed: 11, ..Population::default() }
+}
+
+/// Rows as text, each.
+fn rows(batches: &[RecordBatch]) -> Vec<String> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        let options = FormatOptions::default().with_null("NULL");
+        let columns: Vec<_> =
+            batch.columns().iter().map(|array| ArrayFormatter::try_new(array, &options).unwrap()).collect();
+        for row in 0..batch.num_rows() {
+            rows.push(columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join("|"));
+        }
+    }
+    rows
+}
+
+fn patients(batches: &[RecordBatch]) -> Vec<i64> {
+    batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+}
+
+fn written(population: &Population, format: FileFormat, threads: usize) -> BTreeMap<String, Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    population.write_tables(folder.path(), &Table::ALL, format, threads, &|_| ()).unwrap();
+    let entries = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap);
+    entries.map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())).collect()
+}
+
+#[test]
+fn files_do_not_depend_on_threads() {
+    for order in [Order::ByPatient, Order::Shuffled] {
+        for format in [FileFormat::Parquet, FileFormat::Csv] {
+            let population = Population { order, ..small() };
+            let one = written(&population, format, 1);
+            assert_eq!(one.len(), Table::ALL.len());
+            assert!(one == written(&population, format, 3), "{order:?} {format:?}");
+            assert!(one != written(&Population { seed: 12, ..population }, format, 3), "{order:?} {format:?}");
+        }
+    }
+}
+
+#[test]
+fn ordered_tables_are_ordered_and_shuffled_ones_hold_the_same_rows() {
+    for table in Table::ALL {
+        let ordered = small().batches(table).unwrap();
+        let shuffled = Population { order: Order::Shuffled, ..small() }.batches(table).unwrap();
+        assert!(patients(&ordered).is_sorted(), "{}", table.name());
+        assert!(!patients(&shuffled).is_sorted(), "{}", table.name());
+        let (mut ordered, mut shuffled) = (rows(&ordered), rows(&shuffled));
+        ordered.sort_unstable();
+        shuffled.sort_unstable();
+        assert_eq!(ordered, shuffled, "{}", table.name());
+    }
+}
+
+#[test]
+fn a_population_grows_at_its_end() {
+    // More patients leave the earlier ones' events as they were (practices depend on the size beyond 72,000 patients).
+    let few = rows(&small().batches(Table::ClinicalEvents).unwrap());
+    let many = rows(&Population { patients: 900, ..small() }.batches(Table::ClinicalEvents).unwrap());
+    assert_eq!(many[..few.len()], few);
+}
+
+#[test]
+fn parquet_reads_back_with_its_order() {
+    for order in [Order::ByPatient, Order::Shuffled] {
+        let population = Population { order, events_per_patient: 900.0, ..small() };
+        let folder = tempfile::tempdir().unwrap();
+        let written =
+            population.write_tables(folder.path(), &[Table::ClinicalEvents], FileFormat::Parquet, 2, &|_| ()).unwrap();
+        let file = File::open(&written[0].path).unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        let metadata = Arc::clone(reader.metadata());
+        assert_eq!(metadata.file_metadata().num_rows() as u64, written[0].rows);
+        assert!(metadata.num_row_groups() > 1);
+        let note = metadata.file_metadata().key_value_metadata().cloned();
+        let is_noted = note.is_some_and(|notes| notes.iter().any(|note| note.key == "peristyle.ordered_by"));
+        assert_eq!(is_noted, order == Order::ByPatient);
+        assert_eq!(metadata.row_group(0).sorting_columns().is_some(), order == Order::ByPatient);
+        let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+        assert_eq!(rows(&batches), rows(&population.batches(Table::ClinicalEvents).unwrap()));
+    }
+}
+
+#[test]
+fn csv_is_as_ehrql_reads_it() {
+    let files = written(&small(), FileFormat::Csv, 2);
+    let addresses = std::str::from_utf8(&files["addresses.csv"]).unwrap();
+    let mut lines = addresses.lines();
+    let header = lines.next().unwrap();
+    assert!(header.starts_with("patient_id,address_id,start_date,end_date,address_type,"), "{header}");
+    let line: Vec<&str> = lines.next().unwrap().split(',').collect();
+    assert_eq!(line.len(), 12);
+    assert!(["T", "F"].contains(&line[8]), "{line:?}");
+    assert_eq!(addresses.lines().count(), rows(&small().batches(Table::Addresses).unwrap()).len() + 1);
+}
+
+#[test]
+fn numbers_of_rows_are_as_asked_and_skewed() {
+    let population = Population { patients: 4_000, events_per_patient: 50.0, ..Population::default() };
+    let ids = patients(&population.batches(Table::ClinicalEvents).unwrap());
+    let mean = ids.len() as f64 / 4_000.0;
+    assert!((45.0..55.0).contains(&mean), "{mean}");
+    let mut counts = BTreeMap::new();
+    ids.iter().for_each(|patient| *counts.entry(patient).or_insert(0usize) += 1);
+    let mut counts: Vec<usize> = counts.into_values().collect();
+    counts.sort_unstable();
+    let top: usize = counts[counts.len() * 9 / 10..].iter().sum();
+    assert!(top as f64 > 0.3 * ids.len() as f64, "a tenth of patients has {top} of {} events", ids.len());
+}
+
+#[test]
+fn planted_codes_are_found_at_their_rate() {
+    let list = |system, code: &str| Planted { patient_rate: 0.2, ..Planted::common(system, [Arc::from(code)]) };
+    let planted = vec![
+        list(CodeSystem::SnomedCt, "314159265"),
+        list(CodeSystem::Ctv3, "XPLAN"),
+        list(CodeSystem::Dmd, "271828182"),
+        list(CodeSystem::Icd10, "Z987"),
+        list(CodeSystem::Opcs4, "Z123"),
+    ];
+    let population = Population { patients: 2_000, planted, ..small() };
+    for (table, column, code) in [
+        (Table::ClinicalEvents, "snomedct_code", "314159265"),
+        (Table::ClinicalEvents, "ctv3_code", "XPLAN"),
+        (Table::Medications, "dmd_code", "271828182"),
+        (Table::Apcs, "primary_diagnosis", "Z987"),
+        (Table::Apcs, "all_procedures", "Z123"),
+    ] {
+        let batches = population.batches(table).unwrap();
+        let batch = concat_batches(&batches[0].schema(), &batches).unwrap();
+        let codes = ::arrow::compute::cast(batch.column_by_name(column).unwrap(), &DataType::Utf8).unwrap();
+        let ids = batch.column(0).as_primitive::<Int64Type>();
+        let mut having: Vec<i64> = (codes.as_string::<i32>().iter().zip(ids.values()))
+            .filter(|(text, _)| text.is_some_and(|text| text.contains(code)))
+            .map(|(_, patient)| *patient)
+            .collect();
+        having.dedup();
+        let share = having.len() as f64 / 2_000.0;
+        assert!((0.12..0.25).contains(&share), "{}.{column}: {share}", table.name());
+    }
+}
+
+#[test]
+fn settings_without_sense_are_refused() {
+    let default = Population::default;
+    for (population, want) in [
+        (Population { patients: 0, ..default() }, "the number of patients is 0, but must be from 1 to 10,000,000,000"),
+        (
+            Population { events_per_patient: f64::NAN, ..default() },
+            "events per patient is NaN, but must be from 0 to 100,000",
+        ),
+        (
+            Population {
+                planted: vec![Planted { patient_rate: 2.0, ..Planted::common(CodeSystem::Dmd, []) }],
+                ..default()
+            },
+            "the patient rate of a code list is 2, but must be from 0 to 1",
+        ),
+    ] {
+        assert_eq!(population.batches(Table::Patients).unwrap_err().to_string(), want);
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("taken");
+    std::fs::write(&file, "").unwrap();
+    let error = small().write_tables(&file, &Table::ALL, FileFormat::Csv, 1, &|_| ()).unwrap_err();
+    assert!(error.to_string().ends_with("taken"), "{error}");
+}

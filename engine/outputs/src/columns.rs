@@ -1,0 +1,374 @@
+//! From the engine's physical types to the exact types of an output table: every value checked, none cast.
+//!
+//! Rows are copied into fresh buffers and cut every [`CHUNK_ROWS`]. So the bytes of a file depend on the rows alone, not
+//! on how they were batched, and what lies under a NULL of an incoming array never reaches a file.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanBuilder, DictionaryArray, PrimitiveBuilder, RecordBatch, StringArray,
+    StringBuilder,
+};
+use arrow::datatypes::{
+    ArrowDictionaryKeyType, ArrowPrimitiveType, DataType, Date32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, SchemaRef, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use peristyle_model::column_spec::ColumnSpec;
+use peristyle_model::scalar::{DATE_MAX, DATE_MIN};
+
+use crate::error::{OutputError, ValueFault};
+use crate::schema::{TableSpec, category_values};
+
+/// Rows of a chunk, and so of a batch of an Arrow file: some megabytes for a table of some dozen columns.
+pub(crate) const CHUNK_ROWS: usize = 64_000;
+
+/// Why a value was not taken.
+enum Fault {
+    /// The array is of a type that the column cannot come from
+    Type,
+    Value(ValueFault),
+}
+
+impl From<ValueFault> for Fault {
+    fn from(fault: ValueFault) -> Self {
+        Fault::Value(fault)
+    }
+}
+
+/// Collects the rows of a table into chunks of the exact output types.
+pub(crate) struct ChunkBuffer {
+    table: Arc<str>,
+    schema: SchemaRef,
+    columns: Vec<Column>,
+    rows: usize,
+    order: Option<PatientOrder>,
+}
+
+/// That patients ascend: the answer's order is promised, and Parquet files state it.
+#[derive(Default)]
+struct PatientOrder {
+    last: Option<i64>,
+}
+
+struct Column {
+    name: Arc<str>,
+    nullable: bool,
+    values: Box<dyn Values>,
+}
+
+/// The values of one column, on their way into a chunk.
+trait Values: Send {
+    fn append(&mut self, rows: &ArrayRef) -> Result<(), Fault>;
+
+    fn take(&mut self) -> ArrayRef;
+}
+
+impl ChunkBuffer {
+    /// An empty buffer for a table. `schema` is the table's own, as [`TableSpec::arrow_schema`] gives it.
+    pub(crate) fn new(table: &TableSpec, schema: SchemaRef) -> Self {
+        let column = |((name, spec), field): (&(Arc<str>, ColumnSpec), _)| Column {
+            name: name.clone(),
+            nullable: spec.nullable,
+            values: values(spec, arrow::datatypes::Field::data_type(field)),
+        };
+        let columns = table.columns.iter().zip(schema.fields().iter().map(AsRef::as_ref)).map(column).collect();
+        let order = table.is_ordered_by_patient().then(PatientOrder::default);
+        ChunkBuffer { table: table.name.clone(), schema, columns, rows: 0, order }
+    }
+
+    /// Takes a batch; calls `full` with each chunk that became full.
+    pub(crate) fn append(
+        &mut self,
+        batch: &RecordBatch,
+        mut full: impl FnMut(RecordBatch) -> Result<(), OutputError>,
+    ) -> Result<(), OutputError> {
+        self.check_names(batch)?;
+        let mut begin = 0;
+        while begin < batch.num_rows() {
+            let rows = (CHUNK_ROWS - self.rows).min(batch.num_rows() - begin);
+            self.append_rows(&batch.slice(begin, rows))?;
+            begin += rows;
+            if self.rows == CHUNK_ROWS {
+                full(self.take()?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows that wait, as a chunk.
+    pub(crate) fn take(&mut self) -> Result<RecordBatch, OutputError> {
+        self.rows = 0;
+        let columns = self.columns.iter_mut().map(|column| column.values.take()).collect();
+        RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(|_| self.mismatch("a chunk does not have the types of its table".to_owned()))
+    }
+
+    /// Number of rows that wait.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn check_names(&self, batch: &RecordBatch) -> Result<(), OutputError> {
+        let schema = batch.schema();
+        let found = schema.fields().iter().map(|field| field.name().as_str());
+        if found.clone().eq(self.columns.iter().map(|column| &*column.name)) {
+            return Ok(());
+        }
+        let expected: Vec<&str> = self.columns.iter().map(|column| &*column.name).collect();
+        let found: Vec<&str> = found.collect();
+        Err(self.mismatch(format!("its columns are [{}], but got [{}]", expected.join(", "), found.join(", "))))
+    }
+
+    fn append_rows(&mut self, batch: &RecordBatch) -> Result<(), OutputError> {
+        for (column, rows) in self.columns.iter_mut().zip(batch.columns()) {
+            let taken = if !column.nullable && rows.logical_null_count() > 0 {
+                Err(Fault::Value(ValueFault::Null))
+            } else {
+                column.values.append(rows)
+            };
+            let (table, column) = (self.table.clone(), column.name.clone());
+            taken.map_err(|fault| match fault {
+                Fault::Value(fault) => OutputError::Value { table, column, fault },
+                Fault::Type => OutputError::Mismatch {
+                    table,
+                    what: format!("column `{column}` cannot come from {}", rows.data_type()),
+                },
+            })?;
+        }
+        if let Some(order) = &mut self.order
+            && !order.holds(batch.column(0))
+        {
+            return Err(OutputError::OutOfOrder { table: self.table.clone() });
+        }
+        self.rows += batch.num_rows();
+        Ok(())
+    }
+
+    fn mismatch(&self, what: String) -> OutputError {
+        OutputError::Mismatch { table: self.table.clone(), what }
+    }
+}
+
+impl PatientOrder {
+    fn holds(&mut self, patients: &ArrayRef) -> bool {
+        // The column has been taken as `int64` without NULLs before, so that there is nothing else to find here.
+        let Some(patients) = patients.as_primitive_opt::<Int64Type>() else { return false };
+        let patients = patients.values();
+        let ascending = patients.is_sorted() && patients.first().is_none_or(|first| self.last <= Some(*first));
+        self.last = patients.last().copied().or(self.last);
+        ascending
+    }
+}
+
+/// The buffer that makes arrays of `data_type`, the output type of `spec`.
+fn values(spec: &ColumnSpec, data_type: &DataType) -> Box<dyn Values> {
+    let range = spec.range;
+    match data_type {
+        DataType::Boolean => Box::new(Booleans(BooleanBuilder::new())),
+        DataType::Int8 => Ints::<Int8Type>::boxed(range),
+        DataType::Int16 => Ints::<Int16Type>::boxed(range),
+        DataType::Int32 => Ints::<Int32Type>::boxed(range),
+        DataType::UInt8 => Ints::<UInt8Type>::boxed(range),
+        DataType::UInt16 => Ints::<UInt16Type>::boxed(range),
+        DataType::UInt32 => Ints::<UInt32Type>::boxed(range),
+        DataType::UInt64 => Ints::<UInt64Type>::boxed(range),
+        DataType::Float64 => Box::new(Floats(PrimitiveBuilder::new())),
+        DataType::Date32 => Box::new(Dates(PrimitiveBuilder::new())),
+        DataType::Utf8 => Box::new(Texts(StringBuilder::new())),
+        DataType::Dictionary(index, _) => {
+            let categories = spec.categories.clone().unwrap_or_else(|| [].into());
+            match **index {
+                DataType::Int8 => Categories::<Int8Type>::boxed(&categories),
+                DataType::Int16 => Categories::<Int16Type>::boxed(&categories),
+                DataType::Int32 => Categories::<Int32Type>::boxed(&categories),
+                _ => Categories::<Int64Type>::boxed(&categories),
+            }
+        }
+        _ => Ints::<Int64Type>::boxed(range),
+    }
+}
+
+struct Booleans(BooleanBuilder);
+
+impl Values for Booleans {
+    fn append(&mut self, rows: &ArrayRef) -> Result<(), Fault> {
+        self.0.extend(rows.as_boolean_opt().ok_or(Fault::Type)?);
+        Ok(())
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+struct Ints<T: ArrowPrimitiveType> {
+    builder: PrimitiveBuilder<T>,
+    minimum: i64,
+    maximum: i64,
+}
+
+impl<T: ArrowPrimitiveType<Native: TryFrom<i64>>> Ints<T> {
+    fn boxed(range: Option<(i64, i64)>) -> Box<dyn Values> {
+        let (minimum, maximum) = range.unwrap_or((i64::MIN, i64::MAX));
+        Box::new(Ints::<T> { builder: PrimitiveBuilder::new(), minimum, maximum })
+    }
+}
+
+impl<T: ArrowPrimitiveType<Native: TryFrom<i64>>> Values for Ints<T> {
+    fn append(&mut self, rows: &ArrayRef) -> Result<(), Fault> {
+        let outside = ValueFault::OutsideRange { minimum: self.minimum, maximum: self.maximum };
+        for value in rows.as_primitive_opt::<Int64Type>().ok_or(Fault::Type)? {
+            let Some(value) = value else {
+                self.builder.append_null();
+                continue;
+            };
+            if value < self.minimum || value > self.maximum {
+                return Err(outside.into());
+            }
+            self.builder.append_value(T::Native::try_from(value).map_err(|_| outside)?);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        Arc::new(self.builder.finish())
+    }
+}
+
+struct Floats(PrimitiveBuilder<Float64Type>);
+
+impl Values for Floats {
+    fn append(&mut self, rows: &ArrayRef) -> Result<(), Fault> {
+        self.0.extend(rows.as_primitive_opt::<Float64Type>().ok_or(Fault::Type)?);
+        Ok(())
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+struct Dates(PrimitiveBuilder<Date32Type>);
+
+impl Values for Dates {
+    fn append(&mut self, rows: &ArrayRef) -> Result<(), Fault> {
+        let dates = rows.as_primitive_opt::<Date32Type>().ok_or(Fault::Type)?;
+        if dates.iter().flatten().any(|date| !(DATE_MIN..=DATE_MAX).contains(&date)) {
+            return Err(ValueFault::DateRange.into());
+        }
+        self.0.extend(dates);
+        Ok(())
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+struct Texts(StringBuilder);
+
+impl Values for Texts {
+    fn append(&mut self, rows: &ArrayRef) -> Result<(), Fault> {
+        let rows = IncomingTexts::of(rows)?;
+        for row in 0..rows.len() {
+            let text = rows.get(row);
+            // The builder would panic where 32-bit offsets do not reach.
+            if self.0.values_slice().len() + text.map_or(0, str::len) > i32::MAX as usize {
+                return Err(ValueFault::TextTooLong.into());
+            }
+            self.0.append_option(text);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+/// Strings that are categories. All chunks share one array of categories, so that a file holds it once.
+struct Categories<K: ArrowDictionaryKeyType> {
+    indices: PrimitiveBuilder<K>,
+    values: ArrayRef,
+    index_of: HashMap<Arc<str>, K::Native>,
+}
+
+impl<K: ArrowDictionaryKeyType<Native: TryFrom<usize>>> Categories<K> {
+    fn boxed(categories: &[Arc<str>]) -> Box<dyn Values> {
+        // The index type was chosen to hold every index; one that does not fit is no category, which is then said.
+        let index_of = categories
+            .iter()
+            .enumerate()
+            .filter_map(|(index, category)| Some((category.clone(), K::Native::try_from(index).ok()?)))
+            .collect();
+        Box::new(Categories::<K> { indices: PrimitiveBuilder::new(), values: category_values(categories), index_of })
+    }
+
+    fn index(&self, text: &str) -> Result<K::Native, Fault> {
+        self.index_of.get(text).copied().ok_or(Fault::Value(ValueFault::NotACategory))
+    }
+}
+
+impl<K: ArrowDictionaryKeyType<Native: TryFrom<usize>>> Values for Categories<K> {
+    fn append(&mut self, rows: &ArrayRef) -> Result<(), Fault> {
+        match IncomingTexts::of(rows)? {
+            IncomingTexts::Plain(texts) => {
+                for text in texts {
+                    let index = text.map(|text| self.index(text)).transpose()?;
+                    self.indices.append_option(index);
+                }
+            }
+            IncomingTexts::Encoded { keys, texts } => {
+                // One look-up a dictionary entry; an entry that no row has may be anything.
+                let indices: Vec<Option<Result<K::Native, Fault>>> =
+                    texts.iter().map(|text| text.map(|text| self.index(text))).collect();
+                for key in keys.keys() {
+                    match key.and_then(|key| indices.get(key as usize)) {
+                        Some(Some(Ok(index))) => self.indices.append_value(*index),
+                        Some(Some(Err(_))) => return Err(ValueFault::NotACategory.into()),
+                        Some(None) | None => self.indices.append_null(),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        let indices = self.indices.finish();
+        Arc::new(DictionaryArray::new(indices, self.values.clone()))
+    }
+}
+
+/// Strings as the engine gives them.
+enum IncomingTexts<'a> {
+    Plain(&'a StringArray),
+    Encoded { keys: &'a DictionaryArray<Int32Type>, texts: &'a StringArray },
+}
+
+impl<'a> IncomingTexts<'a> {
+    fn of(rows: &'a ArrayRef) -> Result<Self, Fault> {
+        if let Some(texts) = rows.as_string_opt::<i32>() {
+            return Ok(IncomingTexts::Plain(texts));
+        }
+        let keys = rows.as_dictionary_opt::<Int32Type>().ok_or(Fault::Type)?;
+        let texts = keys.values().as_string_opt::<i32>().ok_or(Fault::Type)?;
+        Ok(IncomingTexts::Encoded { keys, texts })
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            IncomingTexts::Plain(texts) => texts.len(),
+            IncomingTexts::Encoded { keys, .. } => keys.len(),
+        }
+    }
+
+    fn get(&self, row: usize) -> Option<&'a str> {
+        let (texts, row) = match self {
+            IncomingTexts::Plain(texts) => (*texts, row),
+            IncomingTexts::Encoded { keys, texts } => (*texts, keys.key(row)?),
+        };
+        texts.is_valid(row).then(|| texts.value(row))
+    }
+}

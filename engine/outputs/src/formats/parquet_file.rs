@@ -1,0 +1,56 @@
+//! Parquet files, zstd, dictionary-encoded; tables ordered by patient say so in their metadata.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::properties::WriterProperties;
+
+use super::{EncoderFault, TableEncoder, sorted_metadata};
+use crate::columns::CHUNK_ROWS;
+
+/// Rows of a row group: large enough to compress well, small enough to hold in memory while it is encoded.
+const ROW_GROUP_ROWS: usize = 4 * CHUNK_ROWS;
+
+pub(super) struct ParquetFile<W: Write + Send> {
+    writer: ArrowWriter<W>,
+    schema: SchemaRef,
+}
+
+impl<W: Write + Send> ParquetFile<W> {
+    pub(super) fn begin(sink: W, schema: &SchemaRef, ordered_by_patient: bool) -> Result<Self, EncoderFault> {
+        let metadata = sorted_metadata(schema).into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
+        let patient_id = SortingColumn { column_idx: 0, descending: false, nulls_first: false };
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_key_value_metadata(Some(metadata))
+            .set_sorting_columns(ordered_by_patient.then(|| vec![patient_id]))
+            .build();
+        let schema = parquet_schema(schema);
+        let writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties))?;
+        Ok(ParquetFile { writer, schema })
+    }
+}
+
+/// The schema without the run's metadata, which is written as key-values, and without ordered dictionaries: a Parquet
+/// reader builds dictionaries in the order in which it meets the values, so that their order says nothing.
+fn parquet_schema(schema: &SchemaRef) -> SchemaRef {
+    let field = |field: &Arc<Field>| field.as_ref().clone().with_dict_is_ordered(false);
+    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
+}
+
+impl<W: Write + Send> TableEncoder<W> for ParquetFile<W> {
+    fn write(&mut self, chunk: &RecordBatch) -> Result<(), EncoderFault> {
+        let chunk = RecordBatch::try_new(self.schema.clone(), chunk.columns().to_vec())?;
+        Ok(self.writer.write(&chunk)?)
+    }
+
+    fn finish(self: Box<Self>) -> Result<W, EncoderFault> {
+        Ok(self.writer.into_inner()?)
+    }
+}

@@ -1,0 +1,143 @@
+//! The tables of measures: counts per interval and group, with ratio and disclosure control.
+//!
+//! Definition format, section 6.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use peristyle_model::column_spec::{ColumnSpec, column_spec};
+use peristyle_model::scalar::true_divide_int;
+use peristyle_model::types::Physical;
+use peristyle_model::{Definition, Measure};
+
+use crate::disclosure::DisclosureControl;
+use crate::error::{OutputError, ValueFault};
+use crate::schema::TableSpec;
+
+/// The name of the table that holds all measures.
+pub const MEASURES: &str = "measures";
+
+const MEASURE: &str = "measure";
+const NUMERATOR: &str = "numerator";
+const DENOMINATOR: &str = "denominator";
+const RATIO: &str = "ratio";
+
+/// The one table of all measures: a column for every group-by name that any measure uses.
+pub fn table_spec(definition: &Definition, measures: &[Measure]) -> TableSpec {
+    let names = measures.iter().map(|measure| measure.name.clone()).collect();
+    let measure = ColumnSpec { categories: Some(names), ..column(Physical::Str, false) };
+    let mut columns = vec![(MEASURE.into(), measure)];
+    columns.extend(counts());
+    for measure in measures {
+        // A name stands for the same series in every measure that uses it.
+        for (name, spec) in groups(definition, measure) {
+            if !columns.iter().any(|(known, _)| *known == name) {
+                columns.push((name, spec));
+            }
+        }
+    }
+    TableSpec { name: MEASURES.into(), columns }
+}
+
+/// One table a measure, named by it, for output to a directory.
+pub fn table_specs(definition: &Definition, measures: &[Measure]) -> Vec<TableSpec> {
+    let table = |measure: &Measure| TableSpec {
+        name: measure.name.clone(),
+        columns: counts().into_iter().chain(groups(definition, measure)).collect(),
+    };
+    measures.iter().map(table).collect()
+}
+
+fn column(physical: Physical, nullable: bool) -> ColumnSpec {
+    ColumnSpec { physical, nullable, categories: None, range: None }
+}
+
+fn counts() -> Vec<(Arc<str>, ColumnSpec)> {
+    vec![
+        ("interval_start".into(), column(Physical::Date, false)),
+        ("interval_end".into(), column(Physical::Date, false)),
+        (RATIO.into(), column(Physical::Float, true)),
+        (NUMERATOR.into(), column(Physical::Int, true)),
+        (DENOMINATOR.into(), column(Physical::Int, true)),
+    ]
+}
+
+fn groups(definition: &Definition, measure: &Measure) -> Vec<(Arc<str>, ColumnSpec)> {
+    measure.group_by.iter().map(|(name, node)| (name.clone(), column_spec(&definition.graph, *node))).collect()
+}
+
+/// Adds the ratio to a batch of the measures plan, and applies disclosure control to its counts.
+///
+/// In: `measure, interval_start, interval_end, numerator, denominator`, groups. Out: the same with `ratio` before the
+/// numerator. A NULL numerator counts zero; the ratio is of the counts as they are shown, NULL for a denominator of
+/// zero.
+///
+/// # Errors
+/// [`OutputError::Value`] for a denominator that is NULL or below zero, [`OutputError::Mismatch`] for a batch of
+/// another shape.
+pub fn finish(batch: &RecordBatch, disclosure_control: DisclosureControl) -> Result<RecordBatch, OutputError> {
+    let schema = batch.schema();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let ["measure", "interval_start", "interval_end", "numerator", "denominator", ..] = names[..] else {
+        return Err(mismatch(&format!("its columns are [{}]", names.join(", "))));
+    };
+    let (numerators, denominators) = (whole_numbers(batch.column(3))?, whole_numbers(batch.column(4))?);
+    check_denominators(denominators)?;
+    let shown = |counts: &Int64Array| -> Int64Array {
+        counts.iter().map(|count| Some(disclosure_control.apply(count.unwrap_or(0)))).collect()
+    };
+    let (numerators, denominators) = (shown(numerators), shown(denominators));
+    let ratios: Float64Array = numerators
+        .values()
+        .iter()
+        .zip(denominators.values())
+        .map(|(numerator, denominator)| true_divide_int(*numerator, *denominator))
+        .collect();
+
+    let mut fields: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
+    fields.insert(3, Arc::new(Field::new(RATIO, DataType::Float64, true)));
+    let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+    columns.splice(3..5, [Arc::new(ratios) as ArrayRef, Arc::new(numerators), Arc::new(denominators)]);
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .map_err(|_| mismatch("its columns do not fit together"))
+}
+
+fn whole_numbers(counts: &ArrayRef) -> Result<&Int64Array, OutputError> {
+    counts.as_primitive_opt::<Int64Type>().ok_or_else(|| mismatch("its counts are not whole numbers"))
+}
+
+fn check_denominators(denominators: &Int64Array) -> Result<(), OutputError> {
+    let fault = if denominators.null_count() > 0 {
+        ValueFault::Null
+    } else if denominators.values().iter().any(|denominator| *denominator < 0) {
+        ValueFault::NegativeCount
+    } else {
+        return Ok(());
+    };
+    Err(OutputError::Value { table: MEASURES.into(), column: DENOMINATOR.into(), fault })
+}
+
+/// Splits a batch of [`finish`] into one batch a measure, in the order of [`table_specs`].
+///
+/// # Errors
+/// [`OutputError::Mismatch`] for a batch that lacks a column.
+pub fn split(batch: &RecordBatch, measures: &[Measure]) -> Result<Vec<RecordBatch>, OutputError> {
+    let names = batch.column_by_name(MEASURE).and_then(|names| cast(names, &DataType::Utf8).ok());
+    let names = names.ok_or_else(|| mismatch("it has no column of measures"))?;
+    let names = names.as_string::<i32>();
+    let schema = batch.schema();
+    let table = |measure: &Measure| {
+        let groups = measure.group_by.iter().map(|(name, _)| name.clone());
+        let wanted = counts().into_iter().map(|(name, _)| name).chain(groups);
+        let columns: Vec<usize> = wanted.map(|name| schema.index_of(&name)).collect::<Result<_, _>>()?;
+        let own: BooleanArray = names.iter().map(|name| Some(name == Some(&*measure.name))).collect();
+        filter_record_batch(&batch.project(&columns)?, &own)
+    };
+    measures.iter().map(|measure| table(measure).map_err(|_| mismatch("it lacks a column of a measure"))).collect()
+}
+
+fn mismatch(what: &str) -> OutputError {
+    OutputError::Mismatch { table: MEASURES.into(), what: what.to_owned() }
+}

@@ -1,0 +1,255 @@
+//! Measures: sums over the patients of a denominator, per interval and group, all intervals in one pass.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::{TryStreamExt, future, stream};
+use peristyle_model::Interval;
+use peristyle_model::graph::Constant;
+use peristyle_model::types::Physical;
+
+use super::group::{GroupKey, Groups, column};
+use super::{Answer, output_type, population, worst_fault};
+use crate::blocks::Block;
+use crate::error::ExecutionError;
+use crate::evaluate::Evaluation;
+use crate::program::{Program, QuerySet, Slot};
+use crate::run::{BlockResult, BlockRun};
+use crate::vector::Vector;
+
+/// A measure in terms of the program.
+#[derive(Clone, Debug)]
+pub(crate) struct MeasureColumns {
+    pub(crate) name: Arc<str>,
+    /// The query that it belongs to: all with the same denominator and intervals
+    pub(crate) query: usize,
+    pub(crate) intervals: Arc<[Interval]>,
+    pub(crate) numerator: Slot,
+    /// For each group-by its place among the answer's group columns, and its slot
+    pub(crate) group_by: Vec<(usize, Slot)>,
+}
+
+/// The answer to a set of measures: counts as they are, without ratio or disclosure control.
+#[derive(Debug)]
+pub(crate) struct MeasuresAnswer {
+    schema: SchemaRef,
+    measures: Vec<MeasureColumns>,
+    group_columns: Vec<Physical>,
+    /// Each interval once, and which queries it belongs to
+    intervals: Vec<(Interval, QuerySet)>,
+}
+
+/// Measure, interval by its place in the measure's list, group.
+type SumKey = (usize, usize, GroupKey);
+
+/// Totals; 128 bits, so that the order of additions cannot matter.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    numerator: i128,
+    denominator: i128,
+}
+
+impl MeasuresAnswer {
+    pub(crate) fn new(measures: Vec<MeasureColumns>, group_columns: Vec<(Arc<str>, Physical)>) -> Self {
+        let mut fields = vec![
+            Field::new("measure", DataType::Utf8, false),
+            Field::new("interval_start", DataType::Date32, false),
+            Field::new("interval_end", DataType::Date32, false),
+            Field::new("numerator", DataType::Int64, false),
+            Field::new("denominator", DataType::Int64, false),
+        ];
+        fields.extend(group_columns.iter().map(|(name, physical)| Field::new(&**name, output_type(*physical), true)));
+        let mut intervals: BTreeMap<Interval, QuerySet> = BTreeMap::new();
+        for measure in &measures {
+            for interval in measure.intervals.iter() {
+                intervals.entry(*interval).or_default().insert(measure.query);
+            }
+        }
+        MeasuresAnswer {
+            schema: Arc::new(Schema::new(fields)),
+            measures,
+            group_columns: group_columns.into_iter().map(|(_, physical)| physical).collect(),
+            intervals: intervals.into_iter().collect(),
+        }
+    }
+
+    fn evaluate(&self, program: &Program, block: &Block) -> Result<BlockResult<HashMap<SumKey, Sums>>> {
+        let mut evaluation = Evaluation::new(program, block);
+        evaluation.run_common()?;
+        let mut worst = None;
+        let mut totals = HashMap::new();
+        let mut groups_known = HashMap::new();
+        for (interval, queries) in &self.intervals {
+            evaluation.run_interval(*interval, |step| step.queries.intersects(queries))?;
+            let present: BTreeSet<usize> =
+                self.measures.iter().map(|measure| measure.query).filter(|query| queries.contains(*query)).collect();
+            for query in present {
+                let population = population(&evaluation, program, query)?;
+                worst = worst.into_iter().chain(worst_fault(&evaluation, program, query, &population)).min();
+                let members: Vec<u32> = population.set_indices_u32().collect();
+                let measures = self.measures.iter().enumerate().filter(|(_, measure)| measure.query == query);
+                for (place, measure) in measures {
+                    let groups = groups(&evaluation, program, measure, &mut groups_known)?;
+                    let sums = sums(&evaluation, program, measure, &members, &groups)?;
+                    let positions = measure.intervals.iter().enumerate().filter(|(_, known)| *known == interval);
+                    for (position, _) in positions {
+                        for (key, sums) in groups.keys.iter().zip(&sums).filter(|(_, sums)| sums.denominator != 0) {
+                            add(&mut totals, (place, position, key.clone()), *sums);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(BlockResult { result: totals, worst })
+    }
+
+    fn batch(&self, totals: HashMap<SumKey, Sums>) -> Result<RecordBatch> {
+        let totals: BTreeMap<SumKey, Sums> = totals.into_iter().collect();
+        let interval = |(place, position, _): &SumKey| self.measures[*place].intervals[*position];
+        let names = totals.keys().map(|(place, ..)| Some(&*self.measures[*place].name));
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter(names)),
+            Arc::new(totals.keys().map(|key| interval(key).start).collect::<Date32Array>()),
+            Arc::new(totals.keys().map(|key| interval(key).end).collect::<Date32Array>()),
+            Arc::new(self.totals(&totals, "numerator", |sums| sums.numerator)?),
+            Arc::new(self.totals(&totals, "denominator", |sums| sums.denominator)?),
+        ];
+        for (place, physical) in self.group_columns.iter().enumerate() {
+            let values: Vec<_> = totals
+                .keys()
+                .map(|(measure, _, key)| {
+                    let position = self.measures[*measure].group_by.iter().position(|(column, _)| *column == place);
+                    position.and_then(|position| key.get(position))
+                })
+                .collect();
+            columns.push(column(&values, *physical));
+        }
+        Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
+    }
+
+    fn totals(
+        &self,
+        totals: &BTreeMap<SumKey, Sums>,
+        part: &'static str,
+        of: impl Fn(&Sums) -> i128,
+    ) -> Result<Int64Array> {
+        let mut values = Vec::with_capacity(totals.len());
+        for ((place, ..), sums) in totals {
+            values.push(i64::try_from(of(sums)).map_err(|_| {
+                let measure = self.measures[*place].name.to_string();
+                DataFusionError::External(Box::new(ExecutionError::MeasureOverflow { measure, part }))
+            })?);
+        }
+        Ok(values.into())
+    }
+}
+
+impl Answer for MeasuresAnswer {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn describe(&self) -> String {
+        let groups = self.measures.iter().map(|measure| measure.query).collect::<BTreeSet<_>>().len();
+        format!("measures={}, denominators={groups}, intervals={}", self.measures.len(), self.intervals.len())
+    }
+
+    fn stream(self: Arc<Self>, run: BlockRun) -> Result<SendableRecordBatchStream> {
+        let schema = self.schema.clone();
+        let output_rows = run.metrics.output_rows.clone();
+        let answer = self.clone();
+        let totals = run.evaluate(move |program, block| self.evaluate(program, block)).try_fold(
+            HashMap::new(),
+            |mut totals, block| {
+                block.into_iter().for_each(|(key, sums)| add(&mut totals, key, sums));
+                future::ready(Ok(totals))
+            },
+        );
+        let batch = async move {
+            let batch = answer.batch(totals.await?)?;
+            output_rows.add(batch.num_rows());
+            Ok(batch)
+        };
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::once(batch))))
+    }
+}
+
+fn add(totals: &mut HashMap<SumKey, Sums>, key: SumKey, sums: Sums) {
+    let total = totals.entry(key).or_default();
+    total.numerator += sums.numerator;
+    total.denominator += sums.denominator;
+}
+
+/// The groups of a measure; found once per block where they do not depend on the interval.
+fn groups(
+    evaluation: &Evaluation<'_>,
+    program: &Program,
+    measure: &MeasureColumns,
+    known: &mut HashMap<Vec<Slot>, Arc<Groups>>,
+) -> Result<Arc<Groups>> {
+    let slots: Vec<Slot> = measure.group_by.iter().map(|(_, slot)| *slot).collect();
+    let varies = slots.iter().any(|slot| program.steps[*slot].varies);
+    if !varies && let Some(groups) = known.get(&slots) {
+        return Ok(groups.clone());
+    }
+    let columns = slots.iter().map(|slot| evaluation.vector(*slot)).collect::<Result<Vec<_>>>()?;
+    let groups = Arc::new(Groups::new(&columns, evaluation.patients_len())?);
+    if !varies {
+        known.insert(slots, groups.clone());
+    }
+    Ok(groups)
+}
+
+/// The sums of each group over the members of the denominator.
+fn sums(
+    evaluation: &Evaluation<'_>,
+    program: &Program,
+    measure: &MeasureColumns,
+    members: &[u32],
+    groups: &Groups,
+) -> Result<Vec<Sums>> {
+    let mut sums = vec![Sums::default(); groups.keys.len()];
+    let denominators = Amounts::new(evaluation.vector(program.outputs[measure.query].population)?)?;
+    let numerators = Amounts::new(evaluation.vector(measure.numerator)?)?;
+    for patient in members {
+        let patient = *patient as usize;
+        let sum = &mut sums[groups.of_patient[patient] as usize];
+        sum.denominator += i128::from(denominators.of(patient));
+        sum.numerator += i128::from(numerators.of(patient));
+    }
+    Ok(sums)
+}
+
+/// A series as amounts: bool counts 0 or 1, NULL counts 0.
+enum Amounts<'a> {
+    Same(i64),
+    Bool(&'a arrow::array::BooleanArray),
+    Int(&'a Int64Array),
+}
+
+impl<'a> Amounts<'a> {
+    fn new(vector: &'a Vector) -> Result<Self> {
+        Ok(match vector {
+            Vector::Null => Amounts::Same(0),
+            Vector::Constant(Constant::Bool(value)) => Amounts::Same(i64::from(*value)),
+            Vector::Constant(Constant::Int(value)) => Amounts::Same(*value),
+            Vector::Bool(array) => Amounts::Bool(array),
+            Vector::Int(array) => Amounts::Int(array),
+            _ => return internal_err!("a measure sums something other than counts"),
+        })
+    }
+
+    fn of(&self, patient: usize) -> i64 {
+        match self {
+            Amounts::Same(amount) => *amount,
+            Amounts::Bool(array) => i64::from(array.is_valid(patient) && array.value(patient)),
+            Amounts::Int(array) if array.is_valid(patient) => array.value(patient),
+            Amounts::Int(_) => 0,
+        }
+    }
+}

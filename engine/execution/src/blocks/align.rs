@@ -1,0 +1,94 @@
+//! Merging the tables by patient and cutting blocks.
+
+use datafusion::common::Result;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::Stream;
+use futures::future::try_join_all;
+use futures::stream::try_unfold;
+
+use super::Block;
+use super::feed::Feed;
+use crate::options::ExecutionOptions;
+
+/// The blocks of a set of tables, each ordered by patient.
+pub(crate) struct BlockStream {
+    feeds: Vec<Feed>,
+    rows_max: usize,
+    patients_max: usize,
+    /// The last patient of the last block
+    done_to: Option<i64>,
+}
+
+impl BlockStream {
+    pub(crate) fn new(tables: Vec<SendableRecordBatchStream>, options: &ExecutionOptions) -> Self {
+        BlockStream {
+            feeds: tables.into_iter().map(Feed::new).collect(),
+            rows_max: options.block_rows_max.max(1),
+            patients_max: options.block_patients_max.max(1),
+            done_to: None,
+        }
+    }
+
+    /// The blocks, in order of patients.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Block>> + Send {
+        try_unfold(self, |mut blocks| async move { Ok(blocks.next().await?.map(|block| (block, blocks))) })
+    }
+
+    /// The next block, or none when all tables are exhausted.
+    async fn next(&mut self) -> Result<Option<Block>> {
+        loop {
+            self.pull_where(|feed| !feed.has_rows()).await?;
+            let bound = self.feeds.iter().filter_map(Feed::complete_below).min();
+            let patients = self.cut(bound);
+            if !patients.is_empty() {
+                return self.take(patients).map(Some);
+            }
+            // All that has arrived belongs to a patient of whom more may come: wait for the tables that hold it up.
+            match bound {
+                None => return Ok(None),
+                Some(bound) => self.pull_where(|feed| feed.complete_below() == Some(bound)).await?,
+            }
+        }
+    }
+
+    async fn pull_where(&mut self, waiting: impl Fn(&Feed) -> bool) -> Result<()> {
+        let feeds = self.feeds.iter_mut().filter(|feed| !feed.is_exhausted() && waiting(feed));
+        try_join_all(feeds.map(Feed::pull)).await?;
+        Ok(())
+    }
+
+    /// The patients of the next block: those of whom every row has arrived, as many as fit.
+    fn cut(&self, bound: Option<i64>) -> Vec<i64> {
+        let mut arrived: Vec<_> = self.feeds.iter().map(|feed| feed.arrived().peekable()).collect();
+        let mut patients = Vec::new();
+        let mut rows = 0usize;
+        while patients.len() < self.patients_max {
+            let Some(patient) = arrived.iter_mut().filter_map(|runs| runs.peek().map(|run| run.0)).min() else {
+                break;
+            };
+            if bound.is_some_and(|bound| patient >= bound) {
+                break;
+            }
+            let mut patient_rows = 0usize;
+            for runs in &mut arrived {
+                while let Some((_, run_rows)) = runs.next_if(|run| run.0 == patient) {
+                    patient_rows += run_rows as usize;
+                }
+            }
+            // A patient is never split, however many rows there are.
+            if !patients.is_empty() && rows + patient_rows > self.rows_max {
+                break;
+            }
+            rows += patient_rows;
+            patients.push(patient);
+        }
+        patients
+    }
+
+    fn take(&mut self, patients: Vec<i64>) -> Result<Block> {
+        debug_assert!(self.done_to < patients.first().copied(), "blocks are in order of patients");
+        self.done_to = patients.last().copied();
+        let tables = self.feeds.iter_mut().map(|feed| feed.take(&patients)).collect::<Result<_>>()?;
+        Ok(Block { patients: patients.into(), tables })
+    }
+}

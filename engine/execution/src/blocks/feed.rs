@@ -1,0 +1,155 @@
+//! One table's ordered rows, as they arrive.
+
+use std::collections::VecDeque;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::common::{Result, internal_err};
+use datafusion::execution::SendableRecordBatchStream;
+use futures::StreamExt;
+
+use super::TableBlock;
+
+/// Rows of one patient within a batch.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    patient: i64,
+    end: u32,
+}
+
+/// A batch of which some rows have been used.
+struct Pending {
+    batch: RecordBatch,
+    runs: Vec<Run>,
+    /// Runs before this one have been used
+    next_run: usize,
+}
+
+impl Pending {
+    fn start(&self) -> u32 {
+        if self.next_run == 0 { 0 } else { self.runs[self.next_run - 1].end }
+    }
+}
+
+/// A table's stream and the rows that have arrived but have not been cut into a block.
+pub(super) struct Feed {
+    stream: SendableRecordBatchStream,
+    schema: SchemaRef,
+    pending: VecDeque<Pending>,
+    exhausted: bool,
+}
+
+impl Feed {
+    pub(super) fn new(stream: SendableRecordBatchStream) -> Self {
+        let schema = stream.schema();
+        Feed { stream, schema, pending: VecDeque::new(), exhausted: false }
+    }
+
+    /// Waits for one more batch with rows.
+    pub(super) async fn pull(&mut self) -> Result<()> {
+        while let Some(batch) = self.stream.next().await {
+            let batch = batch?;
+            if batch.num_rows() > 0 {
+                let runs = runs(&batch)?;
+                self.pending.push_back(Pending { batch, runs, next_run: 0 });
+                return Ok(());
+            }
+        }
+        self.exhausted = true;
+        Ok(())
+    }
+
+    /// Whether rows have arrived that are not used.
+    pub(super) fn has_rows(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.exhausted
+    }
+
+    /// All rows of patients below this one have arrived. `None`: of every patient.
+    pub(super) fn complete_below(&self) -> Option<i64> {
+        if self.exhausted {
+            return None;
+        }
+        let last = self.pending.back().and_then(|pending| pending.runs.last());
+        Some(last.map_or(i64::MIN, |run| run.patient))
+    }
+
+    /// The patients that have arrived with their number of rows; a patient may come twice, in two batches.
+    pub(super) fn arrived(&self) -> impl Iterator<Item = (i64, u32)> {
+        self.pending.iter().flat_map(|pending| {
+            let mut start = pending.start();
+            pending.runs[pending.next_run..].iter().map(move |run| {
+                let rows = run.end - start;
+                start = run.end;
+                (run.patient, rows)
+            })
+        })
+    }
+
+    /// Takes the rows of these patients, ascending; every row that has arrived of a patient up to the last of them.
+    pub(super) fn take(&mut self, patients: &[i64]) -> Result<TableBlock> {
+        let mut slices = Vec::new();
+        let mut offsets = Vec::with_capacity(patients.len() + 1);
+        offsets.push(0u32);
+        let mut rows_before = 0u32;
+        let mut place = 0;
+        let last = patients.last().copied();
+        while let Some(front) = self.pending.front_mut() {
+            let start = front.start();
+            while let Some(run) = front.runs.get(front.next_run)
+                && Some(run.patient) <= last
+            {
+                while place < patients.len() && patients[place] < run.patient {
+                    place += 1;
+                    offsets.push(rows_before + front.start() - start);
+                }
+                front.next_run += 1;
+            }
+            let end = front.start();
+            if end > start {
+                slices.push(front.batch.slice(start as usize, (end - start) as usize));
+                rows_before += end - start;
+            }
+            if front.next_run < front.runs.len() {
+                break;
+            }
+            self.pending.pop_front();
+        }
+        offsets.resize(patients.len() + 1, rows_before);
+        let batch = match slices.len() {
+            0 => RecordBatch::new_empty(self.schema.clone()),
+            1 => slices.swap_remove(0),
+            _ => concat_batches(&self.schema, &slices)?,
+        };
+        Ok(TableBlock { batch, offsets: offsets.into() })
+    }
+}
+
+/// Where the rows of each patient end.
+fn runs(batch: &RecordBatch) -> Result<Vec<Run>> {
+    let Some(ids) = batch.column(0).as_primitive_opt::<Int64Type>() else {
+        return internal_err!("a scan's first column is not the patient");
+    };
+    if ids.null_count() > 0 {
+        return internal_err!("a scan yielded a row without a patient");
+    }
+    let mut runs: Vec<Run> = Vec::new();
+    let mut before: Option<i64> = None;
+    for (row, patient) in ids.values().iter().enumerate() {
+        match before {
+            Some(before) if before == *patient => {}
+            Some(before) if before > *patient => return internal_err!("a scan's rows are not in order of patients"),
+            Some(before) => runs.push(Run { patient: before, end: row as u32 }),
+            None => {}
+        }
+        before = Some(*patient);
+    }
+    if let Some(patient) = before {
+        runs.push(Run { patient, end: ids.len() as u32 });
+    }
+    Ok(runs)
+}

@@ -1,0 +1,84 @@
+//! Plans as text.
+
+use std::fmt::Write;
+
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+
+use crate::block_exec::PatientBlockExec;
+use crate::program::{ColumnNeed, Program, Step, StepOp, TableSource};
+
+/// The operators of a plan with the scans below it, one a line; with metrics once it has run.
+pub fn explain_plan(plan: &dyn ExecutionPlan, with_metrics: bool) -> String {
+    let displayable =
+        if with_metrics { DisplayableExecutionPlan::with_metrics(plan) } else { DisplayableExecutionPlan::new(plan) };
+    displayable.indent(false).to_string()
+}
+
+/// The program of a plan: its tables with the columns read and the rows that can matter, and its steps in order.
+/// Empty if the plan is none of this crate's.
+pub fn explain_program(plan: &dyn ExecutionPlan) -> String {
+    let any: &dyn std::any::Any = plan;
+    any.downcast_ref::<PatientBlockExec>().map(|exec| program_text(exec.program())).unwrap_or_default()
+}
+
+fn program_text(program: &Program) -> String {
+    let mut text = String::from("tables\n");
+    for (table, needs) in program.tables.iter().zip(&program.needs) {
+        let schema = match table.source {
+            TableSource::Catalogue(id) => program.graph.table(id),
+            TableSource::Inline(id) => &program.graph.inline_tables()[id.index()].schema,
+        };
+        let columns: Vec<&str> = table.columns.iter().map(|column| &*schema.columns[*column].name).collect();
+        let rows = if table.one_row_per_patient { "one row per patient" } else { "many rows per patient" };
+        let _ = writeln!(text, "  {}: {rows}; columns patient_id {}", schema.table, columns.join(" "));
+        for (column, need) in needs {
+            let _ = writeln!(text, "    rows that can matter: {} {}", schema.columns[*column].name, need_text(need));
+        }
+    }
+    text.push_str("steps\n");
+    for (slot, step) in program.steps.iter().enumerate() {
+        let varies = if step.varies { " (per interval)" } else { "" };
+        let _ = writeln!(text, "  {slot}: {}{varies}", step_text(program, step));
+    }
+    text
+}
+
+fn need_text(need: &ColumnNeed) -> String {
+    let date = |days: &i32| peristyle_model::scalar::format_date(*days);
+    match need {
+        ColumnNeed::OneOf(codes) => format!("in {} values", codes.len()),
+        ColumnNeed::Dates { from: Some(from), to: Some(to) } => format!("from {} to {}", date(from), date(to)),
+        ColumnNeed::Dates { from: Some(from), to: None } => format!("from {}", date(from)),
+        ColumnNeed::Dates { from: None, to: Some(to) } => format!("to {}", date(to)),
+        ColumnNeed::Dates { from: None, to: None } => "any".to_owned(),
+    }
+}
+
+fn step_text(program: &Program, step: &Step) -> String {
+    let name = step.node.map_or("", |node| program.graph.node(node).op.name());
+    let column = |table: usize, column: usize| {
+        let schema = match program.tables[table].source {
+            TableSource::Catalogue(id) => program.graph.table(id),
+            TableSource::Inline(id) => &program.graph.inline_tables()[id.index()].schema,
+        };
+        format!("{}.{}", schema.table, schema.columns[column].name)
+    };
+    let slots = |slots: &[usize]| slots.iter().map(|slot| format!("#{slot}")).collect::<Vec<_>>().join(" ");
+    match &step.op {
+        StepOp::TableRows(table) => format!("rows of table {table}"),
+        StepOp::CodeIndex(index) => {
+            let index = &program.code_indexes[*index];
+            format!("match {} code lists against {}", index.lists.len(), column(index.table, index.column))
+        }
+        StepOp::CodeRows { index, list } => format!("rows of code list {list} of #{index}"),
+        StepOp::FilterRows { parent, condition, .. } => format!("rows of #{parent} where #{condition}"),
+        StepOp::Pick { rows, keys, position } => format!("{position:?} of #{rows} by {}", slots(keys)),
+        StepOp::Constant(_) | StepOp::ConstantSet(_) | StepOp::Parameter(_) => "constant".to_owned(),
+        StepOp::PatientColumn { table, column: index } => column(*table, *index),
+        StepOp::EventColumn { table, column: index, rows } => format!("{} at #{rows}", column(*table, *index)),
+        StepOp::PickedColumn { pick, table, column: index } => format!("{} at #{pick}", column(*table, *index)),
+        StepOp::Spread { source, rows } => format!("#{source} repeated over #{rows}"),
+        _ => format!("{name} {}", slots(&step.inputs())),
+    }
+}

@@ -1,0 +1,195 @@
+//! Aggregations: many rows of a patient to one value. NULLs are skipped.
+
+use std::cmp::Ordering;
+
+use arrow::array::{Array, ArrowPrimitiveType, BooleanArray, Float64Array, Int32Array, Int64Array, PrimitiveArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use datafusion::common::{Result, internal_err};
+use peristyle_model::graph::Aggregation;
+use peristyle_model::scalar::Fault;
+
+use super::fsum::exact_sum;
+use super::{FaultRows, without_rows};
+use crate::rows::DomainRows;
+use crate::vector::{StrColumn, Vector, str_array};
+
+/// Aggregates `source`, an array over `rows`, to one value a patient. Faults are by patient.
+pub(crate) fn aggregate(
+    aggregation: Aggregation,
+    source: &Vector,
+    rows: &DomainRows,
+    faults: &mut FaultRows,
+) -> Result<Vector> {
+    let offsets = rows.offsets();
+    match (aggregation, source) {
+        (Aggregation::CountDistinct, source) => count_distinct(source, offsets).map(Vector::Int),
+        (Aggregation::CountEpisodes { maximum_gap_days }, Vector::Date(dates)) => {
+            Ok(Vector::Int(per_patient_count(offsets, |rows| {
+                let mut days: Vec<i32> = valid_values(dates, rows).collect();
+                days.sort_unstable();
+                let gaps = days.windows(2).filter(|pair| i64::from(pair[1]) - i64::from(pair[0]) > maximum_gap_days);
+                if days.is_empty() { 0 } else { 1 + gaps.count() }
+            })))
+        }
+        (Aggregation::Min, source) => extreme(source, offsets, Ordering::Less),
+        (Aggregation::Max, source) => extreme(source, offsets, Ordering::Greater),
+        (Aggregation::Sum, Vector::Int(array)) => sum_ints(array, offsets, faults),
+        (Aggregation::Sum, Vector::Float(array)) => sum_floats(array, offsets, faults, |sum, _| sum),
+        (Aggregation::Mean, Vector::Float(array)) => {
+            sum_floats(array, offsets, faults, |sum, count| sum / count as f64)
+        }
+        (Aggregation::Mean, Vector::Int(array)) => Ok(mean_ints(array, offsets)),
+        _ => internal_err!("an aggregation met a type that it does not take"),
+    }
+}
+
+type RowRange = std::ops::Range<usize>;
+
+fn ranges(offsets: &[u32]) -> impl Iterator<Item = RowRange> {
+    offsets.windows(2).map(|pair| pair[0] as usize..pair[1] as usize)
+}
+
+fn valid_values<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, rows: RowRange) -> impl Iterator<Item = T::Native> {
+    rows.filter(|row| array.is_valid(*row)).map(|row| array.value(row))
+}
+
+fn per_patient_count(offsets: &[u32], count: impl Fn(RowRange) -> usize) -> Int64Array {
+    ranges(offsets).map(|rows| if rows.is_empty() { 0 } else { count(rows) as i64 }).collect::<Vec<_>>().into()
+}
+
+fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> usize {
+    let mut values: Vec<T> = values.collect();
+    values.sort_unstable();
+    values.dedup();
+    values.len()
+}
+
+fn count_distinct(source: &Vector, offsets: &[u32]) -> Result<Int64Array> {
+    Ok(match source {
+        Vector::Int(array) => per_patient_count(offsets, |rows| distinct(valid_values(array, rows))),
+        Vector::Date(array) => per_patient_count(offsets, |rows| distinct(valid_values(array, rows))),
+        Vector::Float(array) => per_patient_count(offsets, |rows| {
+            // Adding zero makes -0.0 and 0.0 one; nothing else changes, and no float here is NaN.
+            distinct(valid_values(array, rows).map(|value| (value + 0.0).to_bits()))
+        }),
+        Vector::Bool(array) => per_patient_count(offsets, |rows| {
+            distinct(rows.filter(|row| array.is_valid(*row)).map(|row| array.value(row)))
+        }),
+        Vector::Str(array) => {
+            let column = StrColumn::new(array)?;
+            per_patient_count(offsets, |rows| distinct(rows.filter_map(|row| column.get(row))))
+        }
+        Vector::Null | Vector::Constant(_) => return internal_err!("a constant was aggregated"),
+    })
+}
+
+/// For each patient the row with the extreme value; `better` is how it compares to the others.
+fn extreme_rows(
+    offsets: &[u32],
+    is_valid: impl Fn(usize) -> bool,
+    compare: impl Fn(usize, usize) -> Ordering,
+    better: Ordering,
+) -> Vec<Option<u32>> {
+    ranges(offsets)
+        .map(|rows| {
+            let mut best = None;
+            for row in rows {
+                if is_valid(row) && best.is_none_or(|best| compare(row, best) == better) {
+                    best = Some(row);
+                }
+            }
+            best.map(|row| row as u32)
+        })
+        .collect()
+}
+
+fn extreme_values<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    offsets: &[u32],
+    better: Ordering,
+    compare: impl Fn(T::Native, T::Native) -> Ordering,
+) -> PrimitiveArray<T> {
+    let values = array.values();
+    let best = extreme_rows(offsets, |row| array.is_valid(row), |row, best| compare(values[row], values[best]), better);
+    best.into_iter().map(|row| row.map(|row| values[row as usize])).collect()
+}
+
+fn extreme(source: &Vector, offsets: &[u32], better: Ordering) -> Result<Vector> {
+    Ok(match source {
+        Vector::Int(array) => Vector::Int(extreme_values(array, offsets, better, |a, b| a.cmp(&b))),
+        Vector::Date(array) => Vector::Date(extreme_values(array, offsets, better, |a, b| a.cmp(&b))),
+        Vector::Float(array) => {
+            Vector::Float(extreme_values(array, offsets, better, |a, b| (a + 0.0).total_cmp(&(b + 0.0))))
+        }
+        Vector::Str(array) => {
+            let column = StrColumn::new(array)?;
+            let compare = |row: usize, best: usize| match (column.get(row), column.get(best)) {
+                _ if column.keys.value(row) == column.keys.value(best) => Ordering::Equal,
+                (row, best) => row.cmp(&best),
+            };
+            let best = extreme_rows(offsets, |row| array.is_valid(row), compare, better);
+            let keys: Int32Array = best.into_iter().map(|row| row.map(|row| column.keys.value(row as usize))).collect();
+            Vector::Str(str_array(keys, array.values().clone()))
+        }
+        Vector::Bool(_) | Vector::Null | Vector::Constant(_) => {
+            return internal_err!("an aggregation met a type that it does not take");
+        }
+    })
+}
+
+fn sum_ints(array: &Int64Array, offsets: &[u32], faults: &mut FaultRows) -> Result<Vector> {
+    let mut sums = Vec::with_capacity(offsets.len());
+    for (patient, rows) in ranges(offsets).enumerate() {
+        // 128 bits hold the sum of any number of rows that fits in memory, so that order cannot matter.
+        let (sum, count) =
+            valid_values(array, rows).fold((0i128, 0usize), |(sum, count), value| (sum + i128::from(value), count + 1));
+        let fitting = i64::try_from(sum);
+        if fitting.is_err() {
+            faults.note(patient, Fault::IntOverflow);
+        }
+        sums.push(fitting.ok().filter(|_| count > 0));
+    }
+    Ok(Vector::Int(sums.into()))
+}
+
+fn mean_ints(array: &Int64Array, offsets: &[u32]) -> Vector {
+    let means = ranges(offsets).map(|rows| {
+        let (sum, count) =
+            valid_values(array, rows).fold((0i128, 0usize), |(sum, count), value| (sum + i128::from(value), count + 1));
+        (count > 0).then(|| sum as f64 / count as f64)
+    });
+    Vector::Float(means.collect::<Vec<_>>().into())
+}
+
+fn sum_floats(
+    array: &Float64Array,
+    offsets: &[u32],
+    faults: &mut FaultRows,
+    finish: impl Fn(f64, usize) -> f64,
+) -> Result<Vector> {
+    let mut sums = Vec::with_capacity(offsets.len());
+    let mut missing = Vec::new();
+    for (patient, rows) in ranges(offsets).enumerate() {
+        let count = rows.clone().filter(|row| array.is_valid(*row)).count();
+        let sum = if count == 0 { Ok(0.0) } else { exact_sum(&mut valid_values(array, rows)) };
+        if count == 0 || sum.is_err() {
+            missing.push(patient);
+        }
+        if let Err(fault) = sum {
+            faults.note(patient, fault);
+        }
+        sums.push(finish(sum.unwrap_or_default(), count.max(1)));
+    }
+    let nulls = without_rows(sums.len(), None, &missing);
+    Ok(Vector::Float(Float64Array::new(sums.into(), nulls)))
+}
+
+/// Whether each patient has a row.
+pub(crate) fn exists(present: BooleanBuffer) -> Vector {
+    Vector::Bool(BooleanArray::new(present, None::<NullBuffer>))
+}
+
+/// Rows of each patient.
+pub(crate) fn count(rows: &DomainRows) -> Vector {
+    Vector::Int(rows.offsets().windows(2).map(|pair| i64::from(pair[1] - pair[0])).collect::<Vec<_>>().into())
+}

@@ -1,0 +1,85 @@
+//! Sums of floats that do not depend on the order of the summands.
+
+use peristyle_model::scalar::{Computed, Fault};
+
+/// The exact sum, rounded once.
+///
+/// Keeps the running sum as parts that do not overlap (Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997),
+/// so that files, partitions and threads may deliver a patient's rows in any order.
+pub(crate) fn exact_sum(values: &mut dyn Iterator<Item = f64>) -> Computed<f64> {
+    let mut parts: Vec<f64> = Vec::new();
+    for value in values {
+        let mut carried = value;
+        let mut kept = 0;
+        for place in 0..parts.len() {
+            let (high, low) = two_sum(carried, parts[place]);
+            if low != 0.0 {
+                parts[kept] = low;
+                kept += 1;
+            }
+            carried = high;
+        }
+        parts.truncate(kept);
+        parts.push(carried);
+    }
+    let sum = round_parts(&parts);
+    if sum.is_finite() { Ok(sum) } else { Err(Fault::FloatOverflow) }
+}
+
+/// The sum of two floats and what rounding lost of it.
+fn two_sum(lhs: f64, rhs: f64) -> (f64, f64) {
+    let (large, small) = if lhs.abs() < rhs.abs() { (rhs, lhs) } else { (lhs, rhs) };
+    let high = large + small;
+    (high, small - (high - large))
+}
+
+/// Adds parts, smallest first in the slice, so that the result is rounded once, halves to even.
+fn round_parts(parts: &[f64]) -> f64 {
+    let Some((last, rest)) = parts.split_last() else {
+        return 0.0;
+    };
+    let mut sum = *last;
+    let mut rest = rest.iter().rev();
+    while let Some(part) = rest.next() {
+        let (high, low) = two_sum(sum, *part);
+        sum = high;
+        if low != 0.0 {
+            // What is left decides between two neighbours only if it lies exactly half-way and more of one sign follows.
+            if let Some(next) = rest.next()
+                && ((low < 0.0 && *next < 0.0) || (low > 0.0 && *next > 0.0))
+            {
+                let doubled = low * 2.0;
+                let candidate = sum + doubled;
+                if candidate - sum == doubled {
+                    sum = candidate;
+                }
+            }
+            break;
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::exact_sum;
+
+    #[test]
+    fn sums_are_exact_and_do_not_depend_on_order() {
+        let table: [(&[f64], f64); 6] = [
+            (&[], 0.0),
+            (&[0.1; 10], 1.0),
+            (&[1e16, 1.0, -1e16], 1.0),
+            (&[1.0, 1e100, 1.0, -1e100], 2.0),
+            (&[1e-16, 1.0, 1e16], 10_000_000_000_000_002.0),
+            (&[0.5, -0.5, 3.25], 3.25),
+        ];
+        for (values, expected) in table {
+            let forwards = exact_sum(&mut values.iter().copied());
+            let backwards = exact_sum(&mut values.iter().rev().copied());
+            assert_eq!(forwards, Ok(expected), "{values:?}");
+            assert_eq!(backwards, Ok(expected), "{values:?} backwards");
+        }
+        assert!(exact_sum(&mut [f64::MAX, f64::MAX].into_iter()).is_err());
+    }
+}

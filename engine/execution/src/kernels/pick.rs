@@ -1,0 +1,84 @@
+//! First or last row of each patient, by several keys.
+
+use std::cmp::Ordering;
+
+use arrow::array::Array;
+use arrow::buffer::BooleanBuffer;
+use datafusion::common::Result;
+use peristyle_model::graph::Position;
+
+use crate::rows::{DomainRows, PatientRows};
+use crate::vector::{StrColumn, Vector};
+
+type Compare<'a> = Box<dyn Fn(usize, usize) -> Ordering + 'a>;
+
+/// Compares two rows by a key: NULLs first, strings by code point, `false` < `true`. `None` if no two rows differ.
+fn comparison(key: &Vector) -> Result<Option<Compare<'_>>> {
+    fn nulls_first<'a>(array: &'a dyn Array, compare: impl Fn(usize, usize) -> Ordering + 'a) -> Option<Compare<'a>> {
+        if array.null_count() == 0 {
+            return Some(Box::new(compare));
+        }
+        Some(Box::new(move |a, b| match (array.is_valid(a), array.is_valid(b)) {
+            (true, true) => compare(a, b),
+            (a, b) => a.cmp(&b),
+        }))
+    }
+    Ok(match key {
+        Vector::Null | Vector::Constant(_) => None,
+        Vector::Int(array) => {
+            let values = array.values();
+            nulls_first(array, |a, b| values[a].cmp(&values[b]))
+        }
+        Vector::Date(array) => {
+            let values = array.values();
+            nulls_first(array, |a, b| values[a].cmp(&values[b]))
+        }
+        Vector::Float(array) => {
+            let values = array.values();
+            nulls_first(array, |a, b| (values[a] + 0.0).total_cmp(&(values[b] + 0.0)))
+        }
+        Vector::Bool(array) => {
+            let values = array.values();
+            nulls_first(array, |a, b| values.value(a).cmp(&values.value(b)))
+        }
+        Vector::Str(array) => {
+            let column = StrColumn::new(array)?;
+            let keys = array.keys().values();
+            nulls_first(
+                array,
+                move |a, b| {
+                    if keys[a] == keys[b] { Ordering::Equal } else { column.get(a).cmp(&column.get(b)) }
+                },
+            )
+        }
+    })
+}
+
+/// For each patient the row that comes first or last when sorted by `keys`, the highest priority first.
+///
+/// Rows that are equal in every key are equal in every column that anyone selects from the pick.
+pub(crate) fn pick(rows: &DomainRows, keys: &[Vector], position: Position) -> Result<PatientRows> {
+    let mut comparisons = Vec::with_capacity(keys.len());
+    for key in keys {
+        comparisons.extend(comparison(key)?);
+    }
+    let better = match position {
+        Position::First => Ordering::Less,
+        Position::Last => Ordering::Greater,
+    };
+    let compare = |a: usize, b: usize| {
+        comparisons.iter().map(|compare| compare(a, b)).find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
+    };
+    let mut places = Vec::with_capacity(rows.patients_len());
+    for range in rows.offsets().windows(2) {
+        let mut best = range[0];
+        for row in range[0] + 1..range[1] {
+            if compare(row as usize, best as usize) == better {
+                best = row;
+            }
+        }
+        places.push(if range[0] < range[1] { rows.table_row(best) } else { 0 });
+    }
+    let present: BooleanBuffer = rows.exists();
+    Ok(PatientRows::new(places, Some(present)))
+}

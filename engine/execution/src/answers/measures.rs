@@ -114,8 +114,8 @@ impl MeasuresAnswer {
         let names = totals.keys().map(|(place, ..)| Some(&*self.measures[*place].name));
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter(names)),
-            Arc::new(totals.keys().map(|key| interval(key).start).collect::<Date32Array>()),
-            Arc::new(totals.keys().map(|key| interval(key).end).collect::<Date32Array>()),
+            Arc::new(totals.keys().map(|key| interval(key).start).map(Some).collect::<Date32Array>()),
+            Arc::new(totals.keys().map(|key| interval(key).end).map(Some).collect::<Date32Array>()),
             Arc::new(self.totals(&totals, "numerator", |sums| sums.numerator)?),
             Arc::new(self.totals(&totals, "denominator", |sums| sums.denominator)?),
         ];

@@ -43,24 +43,34 @@ pub(super) fn push_date(text: &mut Vec<u8>, days: i32) {
 }
 
 /// The fewest digits that read back as the same number, as Python's `repr` has them: `1.0`, `0.1`, `1e-05`, `1e+16`.
+///
+/// Ryu, not the standard library: where two numbers of so many digits are equally near, it takes the even one, as
+/// Python does.
 pub(super) fn push_float(text: &mut Vec<u8>, value: f64) {
-    let magnitude = value.abs();
-    if value.is_nan() {
-        text.extend_from_slice(b"nan");
-    } else if value.is_infinite() {
-        text.extend_from_slice(if value < 0.0 { b"-inf" } else { b"inf" });
-    } else if magnitude == 0.0 || (1e-4..1e16).contains(&magnitude) {
-        let begin = text.len();
-        let _ = write!(text, "{value}");
-        if !text[begin..].contains(&b'.') {
-            text.extend_from_slice(b".0");
-        }
-    } else {
-        // Rust writes `1e-5` and `1e16`; Python has a sign always, and two digits at least.
-        let scientific = format!("{value:e}");
-        let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    if !value.is_finite() {
+        let name = if value.is_nan() {
+            "nan"
+        } else if value < 0.0 {
+            "-inf"
+        } else {
+            "inf"
+        };
+        return text.extend_from_slice(name.as_bytes());
+    }
+    let mut buffer = ryu::Buffer::new();
+    let shortest = buffer.format_finite(value);
+    if let Some((digits, exponent)) = shortest.split_once('e') {
+        // Ryu writes `1e-7` and `1e16`; Python has a sign always, and two digits at least.
         let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
         let _ = write!(text, "{digits}e{sign}{exponent:0>2}");
+    } else if let Some(digits) = shortest.trim_start_matches('-').strip_prefix("0.0000") {
+        // The one range in which Python has an exponent and Ryu none.
+        let (first, rest) = digits.split_at(1);
+        let sign = if value < 0.0 { "-" } else { "" };
+        let point = if rest.is_empty() { "" } else { "." };
+        let _ = write!(text, "{sign}{first}{point}{rest}e-05");
+    } else {
+        text.extend_from_slice(shortest.as_bytes());
     }
 }
 
@@ -90,9 +100,11 @@ mod tests {
             (0.0001, "0.0001"),
             (0.000_099_999_999_999_999_99, "9.999999999999999e-05"),
             (0.00001, "1e-05"),
+            (-0.000_012_5, "-1.25e-05"),
             (1.5e-7, "1.5e-07"),
             (123_456_789_012_345_680.0, "1.2345678901234568e+17"),
             (9_999_999_999_999_998.0, "9999999999999998.0"),
+            (583_741_068_294_121.0 / 8.0, "72967633536765.12"),
             (1e15, "1000000000000000.0"),
             (1e16, "1e+16"),
             (-1e22, "-1e+22"),

@@ -6,6 +6,7 @@ mod dataset;
 mod formats;
 mod measures;
 mod refusals;
+mod study;
 mod whole_or_nothing;
 
 use std::collections::BTreeMap;

@@ -29,16 +29,8 @@ impl DomainRows {
 
     /// Chosen rows of a table, ascending; `offsets` are those of the whole table.
     pub(crate) fn chosen(selected: Vec<u32>, table_offsets: &[u32]) -> Self {
-        let mut offsets = Vec::with_capacity(table_offsets.len());
-        let mut place = 0;
-        for end in table_offsets {
-            while place < selected.len() && selected[place] < *end {
-                place += 1;
-            }
-            offsets.push(place as u32);
-        }
-        let selected = Some(UInt32Array::from(selected));
-        DomainRows(Arc::new(Inner { selected, offsets: offsets.into(), patients: OnceLock::new() }))
+        let offsets = offsets_among(&selected, table_offsets);
+        DomainRows(Arc::new(Inner { selected: Some(selected.into()), offsets, patients: OnceLock::new() }))
     }
 
     /// Number of rows.
@@ -101,19 +93,12 @@ impl DomainRows {
 
     /// These of the rows, ascending places among them.
     fn keep(&self, places: Vec<u32>) -> Self {
-        let mut offsets = Vec::with_capacity(self.0.offsets.len());
-        let mut place = 0;
-        for end in self.0.offsets.iter() {
-            while place < places.len() && places[place] < *end {
-                place += 1;
-            }
-            offsets.push(place as u32);
-        }
+        let offsets = offsets_among(&places, &self.0.offsets);
         let selected = match &self.0.selected {
             None => UInt32Array::from(places),
             Some(selected) => places.iter().map(|place| selected.value(*place as usize)).collect::<Vec<_>>().into(),
         };
-        DomainRows(Arc::new(Inner { selected: Some(selected), offsets: offsets.into(), patients: OnceLock::new() }))
+        DomainRows(Arc::new(Inner { selected: Some(selected), offsets, patients: OnceLock::new() }))
     }
 
     /// Whether each patient has a row.
@@ -121,6 +106,16 @@ impl DomainRows {
         let offsets = &self.0.offsets;
         BooleanBuffer::collect_bool(self.patients_len(), |patient| offsets[patient] < offsets[patient + 1])
     }
+}
+
+/// Where each patient's rows begin among `kept`, which are ascending places among rows that `offsets` delimit.
+fn offsets_among(kept: &[u32], offsets: &[u32]) -> Arc<[u32]> {
+    let mut place = 0;
+    let begins = offsets.iter().map(|end| {
+        place += kept[place..].iter().take_while(|row| *row < end).count();
+        place as u32
+    });
+    begins.collect()
 }
 
 /// For each patient of a block, the row of a table that stands for it, if there is one.

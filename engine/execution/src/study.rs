@@ -88,7 +88,7 @@ fn dataset_study(graph: &Arc<Graph>, dataset: &Dataset) -> Result<Study, Executi
     let query = Query {
         population: dataset.population,
         columns: dataset.variables.iter().map(|(_, node)| *node).collect(),
-        events: dataset.events.iter().map(|event| (event.name.clone(), event.domain, event.members.clone())).collect(),
+        events: dataset.events.clone(),
     };
     let program = compiled(graph, &[query])?;
     let output = &program.outputs[0];

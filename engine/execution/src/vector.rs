@@ -198,16 +198,6 @@ pub(crate) enum Truth {
     Rows(BooleanBuffer),
 }
 
-impl Truth {
-    pub(crate) fn holds(&self, row: usize) -> bool {
-        match self {
-            Truth::Never => false,
-            Truth::Always => true,
-            Truth::Rows(rows) => rows.value(row),
-        }
-    }
-}
-
 /// A string array from keys and entries; the keys must be in range.
 pub(crate) fn str_array(keys: Int32Array, entries: ArrayRef) -> StrArray {
     DictionaryArray::new(keys, entries)

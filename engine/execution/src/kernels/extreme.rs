@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, StringDictionaryBuilder};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, PrimitiveArray, StringDictionaryBuilder};
 use arrow::datatypes::Int32Type;
 use datafusion::common::{Result, internal_err};
 

@@ -7,13 +7,13 @@ use super::{DomainIx, TableIx};
 
 /// A table's rows, or those that one more condition leaves of a parent's.
 #[derive(Clone, Debug)]
-pub(crate) struct DomainPlan {
+pub(super) struct DomainPlan {
     /// `None` for the patients
-    pub(crate) table: Option<TableIx>,
+    pub(super) table: Option<TableIx>,
     /// The domain with one condition less, and that condition
     pub(super) filter: Option<(DomainIx, ExprId)>,
     /// Depends on the interval
-    pub(crate) varies: bool,
+    pub(super) varies: bool,
 }
 
 /// All domains; the patients are the first.

@@ -4,11 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::common::{Result, internal_datafusion_err, internal_err};
+use peristyle_model::EventTable;
 use peristyle_model::graph::{Aggregation, Binary, DomainId, Graph, Kind, NodeId, Op};
 use peristyle_model::types::Physical;
 
 use super::domains::Domains;
-use super::expressions::{Expr, ExprId, ExprInfo, Expressions, PickPlan, for_each_row_input, function_may_fail};
+use super::expressions::{
+    Expr, ExprId, ExprInfo, Expressions, PickIx, PickPlan, for_each_row_input, function_may_fail,
+};
 use super::schedule::Scheduler;
 use super::{DomainIx, Program, TableIx, TableSource, TableUse};
 
@@ -18,12 +21,12 @@ pub(crate) struct Query {
     /// A condition, or a count: positive means in it
     pub(crate) population: NodeId,
     pub(crate) columns: Vec<NodeId>,
-    pub(crate) events: Vec<(Arc<str>, DomainId, Vec<(Arc<str>, NodeId)>)>,
+    pub(crate) events: Vec<EventTable>,
 }
 
 impl Query {
     fn roots(&self) -> impl Iterator<Item = NodeId> {
-        let members = self.events.iter().flat_map(|(_, _, members)| members.iter().map(|(_, node)| *node));
+        let members = self.events.iter().flat_map(|event| event.members.iter().map(|(_, node)| *node));
         std::iter::once(self.population).chain(self.columns.iter().copied()).chain(members)
     }
 }
@@ -34,7 +37,7 @@ enum Lowered {
     Series(ExprId),
     OneRowTable(TableIx),
     Rows(RowsFrame),
-    Picked(usize, TableIx),
+    Picked(PickIx),
 }
 
 /// A many-rows frame: a table, conditions in the order in which filters state them, sorts with the outermost first.
@@ -102,9 +105,10 @@ impl Lowering<'_> {
             _ => internal_err!("an output is not a series"),
         };
         let mut events = Vec::new();
-        for (_, domain, members) in &query.events {
-            let domain = rows_of.get(domain).ok_or_else(|| internal_datafusion_err!("an event table has no rows"))?;
-            let members = members.iter().map(|(_, node)| series(*node)).collect::<Result<_>>()?;
+        for event in &query.events {
+            let domain =
+                rows_of.get(&event.domain).ok_or_else(|| internal_datafusion_err!("an event table has no rows"))?;
+            let members = event.members.iter().map(|(_, node)| series(*node)).collect::<Result<_>>()?;
             events.push((*domain, members));
         }
         Ok(LoweredQuery {
@@ -177,12 +181,12 @@ impl Lowering<'_> {
                 let mut keys = frame.sorts.iter().map(|by| series(*by)).collect::<Result<Vec<_>>>()?;
                 keys.extend(self.tie_breaks(id, &frame, selected));
                 let plan = PickPlan { table: frame.table, domain: frame.domain, keys, position: *position };
-                return Ok(Lowered::Picked(self.expressions.pick(plan), frame.table));
+                return Ok(Lowered::Picked(self.expressions.pick(plan)));
             }
             Op::Column { source, column } => match input(*source)? {
                 Lowered::OneRowTable(table) => Expr::PatientColumn(*table, *column),
                 Lowered::Rows(frame) => Expr::EventColumn(frame.table, *column),
-                Lowered::Picked(pick, _) => Expr::PickedColumn(*pick, *column),
+                Lowered::Picked(pick) => Expr::PickedColumn(*pick, *column),
                 Lowered::Series(_) => return internal_err!("a column is selected from a series"),
             },
             Op::Exists(source) => self.presence(input(*source)?)?,
@@ -238,7 +242,7 @@ impl Lowering<'_> {
         Ok(match frame {
             Lowered::OneRowTable(table) => Expr::PatientPresent(*table),
             Lowered::Rows(frame) => Expr::Exists(frame.domain),
-            Lowered::Picked(pick, _) => Expr::PickedPresent(*pick),
+            Lowered::Picked(pick) => Expr::PickedPresent(*pick),
             Lowered::Series(_) => return internal_err!("the rows of a series are asked for"),
         })
     }

@@ -27,12 +27,11 @@ use peristyle_model::types::Physical;
 
 use crate::kernels::sets::ConstantMembers;
 
-pub(crate) use domains::DomainPlan;
 pub(crate) use lower::{Query, compile};
 
 /// A table of the program: an index into [`Program::tables`].
 pub(crate) type TableIx = usize;
-/// A domain of the program: an index into [`Program::domains`]. 0 is the patients.
+/// A domain: the rows that some conditions leave of a table. 0 is the patients.
 pub(crate) type DomainIx = usize;
 /// What a step yields: an index into [`Program::steps`].
 pub(crate) type Slot = usize;
@@ -221,7 +220,6 @@ pub(crate) struct QueryOutput {
 pub(crate) struct Program {
     pub(crate) graph: Arc<Graph>,
     pub(crate) tables: Vec<TableUse>,
-    pub(crate) domains: Vec<DomainPlan>,
     pub(crate) code_indexes: Vec<CodeIndex>,
     pub(crate) steps: Vec<Step>,
     pub(crate) outputs: Vec<QueryOutput>,

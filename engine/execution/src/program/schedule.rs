@@ -69,14 +69,14 @@ impl<'a> Scheduler<'a> {
             columns.push((slot, self.expressions.get(*column).physical));
         }
         let mut events = Vec::with_capacity(lowered.events.len());
-        for ((name, _, names), (domain, members)) in query.events.iter().zip(&lowered.events) {
+        for (event, (domain, members)) in query.events.iter().zip(&lowered.events) {
             let rows = self.want(Want::Rows(*domain))?;
             let mut slots = Vec::with_capacity(members.len());
-            for ((member_name, _), member) in names.iter().zip(members) {
+            for ((member_name, _), member) in event.members.iter().zip(members) {
                 let slot = self.want(Want::Value(*member, *domain))?;
                 slots.push((member_name.clone(), slot, self.expressions.get(*member).physical));
             }
-            events.push(EventOutput { name: name.clone(), rows, members: slots });
+            events.push(EventOutput { name: event.name.clone(), rows, members: slots });
         }
         self.outputs.push(QueryOutput { population, columns, events });
         Ok(())
@@ -357,7 +357,6 @@ impl<'a> Scheduler<'a> {
         Ok(Program {
             graph,
             tables: self.tables,
-            domains: self.domains.plans.clone(),
             code_indexes: self.code_indexes,
             steps: self.steps,
             outputs: self.outputs,

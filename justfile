@@ -1,0 +1,52 @@
+# The commands that a contributor needs. `just` alone lists them.
+
+target := env("CARGO_TARGET_DIR", "target")
+peristyle := target / "release/peristyle"
+
+_list:
+    @just --list --unsorted
+
+# Build everything, as CI does
+build:
+    cargo build --release --workspace
+
+# All tests: the README's command
+test *ARGS:
+    cargo test --release --workspace {{ARGS}}
+
+# The crates without DataFusion: seconds
+test-light:
+    cargo test -p peristyle-model -p peristyle-outputs -p peristyle-synth
+
+# Format, lints, unused dependencies, spelling, licences: what CI refuses
+lint:
+    cargo fmt --all --check
+    cargo clippy --release --workspace --all-targets -- -D warnings
+    cargo machete
+    typos
+    cargo deny check bans licenses sources
+
+# API documentation and the book
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps
+    mdbook build docs
+
+# The demo of the README
+demo:
+    cargo run --release -- demo
+
+# The shared vectors and studies, where ../shared is there
+conformance: build
+    {{peristyle}} conformance ../shared/ehrql/vectors/spec.jsonl.gz ../shared/ehrql/vectors/generated.jsonl.gz
+
+# Property tests for longer than CI has time for
+property cases="5000":
+    PROPTEST_CASES={{cases}} cargo test --release -p peristyle --test suite property
+
+# The measured rows of issue 2: sharing of the scan, intervals, memory. 10 million events by default
+measure patients="100000" events="100":
+    benchmarks/measure.py {{peristyle}} {{patients}} {{events}}
+
+# Everything that CI runs
+ci:
+    .ci/run

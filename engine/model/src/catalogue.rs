@@ -1,10 +1,13 @@
 //! The catalogue of user-facing tables: names, columns, constraints, permissions.
 
+mod load;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use crate::graph::Constant;
+use crate::text::{quoted, suggestion};
 use crate::types::ValueType;
 
 /// How a table is named in a definition: the ehrQL module and the name in it.
@@ -149,6 +152,18 @@ pub struct RowsColumn {
     pub categories: Option<Arc<[Constant]>>,
 }
 
+/// The project's own catalogue, as text.
+const MODULES: [&str; 8] = [
+    include_str!("../catalogue/core.toml"),
+    include_str!("../catalogue/emis.toml"),
+    include_str!("../catalogue/emisv2.toml"),
+    include_str!("../catalogue/raw_core.toml"),
+    include_str!("../catalogue/raw_emis.toml"),
+    include_str!("../catalogue/raw_tpp.toml"),
+    include_str!("../catalogue/smoketest.toml"),
+    include_str!("../catalogue/tpp.toml"),
+];
+
 /// The tables that a definition may name.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
@@ -158,7 +173,11 @@ pub struct Catalogue {
 impl Catalogue {
     /// The project's own catalogue.
     pub fn builtin() -> &'static Catalogue {
-        static BUILTIN: LazyLock<Catalogue> = LazyLock::new(Catalogue::default);
+        static BUILTIN: LazyLock<Catalogue> = LazyLock::new(|| {
+            let modules = MODULES.iter().map(|text| load::module(text));
+            // A test loads every file. Should one fail all the same, no table is known and every definition refused.
+            Catalogue::from_tables(modules.collect::<Result<Vec<_>, _>>().unwrap_or_default().into_iter().flatten())
+        });
         &BUILTIN
     }
 
@@ -172,8 +191,34 @@ impl Catalogue {
         self.tables.get(name)
     }
 
+    /// Why there is no such table, and which one may be meant.
+    pub(crate) fn unknown_table(&self, module: &str, name: &str) -> String {
+        let mut in_module =
+            self.tables.keys().filter(|table| &*table.module == module).map(|table| &*table.name).peekable();
+        if in_module.peek().is_none() {
+            let near = suggestion(module, self.tables.keys().map(|table| &*table.module));
+            return format!(
+                "the catalogue has no module {}, of which table {} is wanted{near}",
+                quoted(module),
+                quoted(name)
+            );
+        }
+        let near = suggestion(name, in_module);
+        let elsewhere: Vec<&str> =
+            self.tables.keys().filter(|table| &*table.name == name).map(|table| &*table.module).collect();
+        let elsewhere = if elsewhere.is_empty() || !near.is_empty() {
+            near
+        } else {
+            format!(". There is one of that name in {}", elsewhere.join(", "))
+        };
+        format!("the catalogue's module {} has no table {}{elsewhere}", quoted(module), quoted(name))
+    }
+
     /// All tables, by name.
     pub fn tables(&self) -> impl ExactSizeIterator<Item = &Arc<TableSchema>> {
         self.tables.values()
     }
 }
+
+#[cfg(test)]
+mod tests;

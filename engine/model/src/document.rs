@@ -1,10 +1,27 @@
 //! The definition document: what a study asks for.
 
+mod arena;
+mod attribution;
+mod bounded;
+mod constant;
+mod inline_table;
+mod module;
+mod outputs;
+mod place;
+mod reader;
+mod record;
+mod schema;
+
 use std::sync::Arc;
+
+use arena::Arena;
+use module::Root;
+use reader::Reader;
 
 use crate::catalogue::Catalogue;
 use crate::error::DefinitionError;
 use crate::graph::{DomainId, Graph, NodeId};
+use crate::json::Json;
 use crate::limits::Limits;
 
 /// A definition, checked.
@@ -83,7 +100,33 @@ impl Definition {
     ///
     /// # Errors
     /// The first thing that is wrong with it, and where.
-    pub fn parse(_bytes: &[u8], _catalogue: &Catalogue, _limits: &Limits) -> Result<Definition, DefinitionError> {
-        Err(DefinitionError::new("document", "not read yet"))
+    pub fn parse(bytes: &[u8], catalogue: &Catalogue, limits: &Limits) -> Result<Definition, DefinitionError> {
+        Self::of_json(&Json::parse(bytes, limits)?, catalogue, limits)
+    }
+
+    /// Checks a definition document that has been parsed as JSON. (The order of keys matters: not every JSON tree keeps
+    /// it.)
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it, and where.
+    pub fn of_json(document: &Json, catalogue: &Catalogue, limits: &Limits) -> Result<Definition, DefinitionError> {
+        let arena = Arena::of_document(document)?;
+        // The reader takes the arena along; the second one is made for an error only.
+        let read = Reader::of_arena(arena, catalogue, limits).and_then(|mut reader| {
+            let root = reader.root()?;
+            Ok((root, reader.builder.finish()))
+        });
+        let (root, graph) = match read {
+            Ok(read) => read,
+            Err(error) => return Err(attribution::attribute(error, &Arena::of_document(document)?)),
+        };
+        if let Some(Ok(dataset)) = &root.dataset {
+            bounded::check_dataset(&graph, dataset)?;
+        }
+        if let Some(Ok(measures)) = &root.measures {
+            bounded::check_measures(&graph, measures, limits)?;
+        }
+        let Root { dataset, measures, disclosure_control, claimed_permissions } = root;
+        Ok(Definition { graph: Arc::new(graph), dataset, measures, disclosure_control, claimed_permissions })
     }
 }

@@ -16,14 +16,18 @@ const DEPTH_HARD_MAX: usize = 128;
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Json {
+pub enum Json {
+    /// `null`
     Null,
+    /// `true` or `false`
     Bool(bool),
     /// A number without fraction and exponent
     Int(i64),
     /// A number with a fraction or an exponent; finite
     Float(f64),
+    /// A string
     Str(Box<str>),
+    /// A list
     List(Box<[Json]>),
     /// Each key once, in the order of the text
     Object(Box<[(Box<str>, Json)]>),
@@ -31,7 +35,11 @@ pub(crate) enum Json {
 
 impl Json {
     /// Parses a text.
-    pub(crate) fn parse(bytes: &[u8], limits: &Limits) -> Result<Json, DefinitionError> {
+    ///
+    /// # Errors
+    /// If it is not JSON, passes a bound, has a key twice, NaN or an infinity, or a whole number that 64 bits do not
+    /// hold. The place is a line and column.
+    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Json, DefinitionError> {
         if bytes.len() > limits.document_bytes_max {
             let message = format!("has {} bytes; at most {} are read", bytes.len(), limits.document_bytes_max);
             return Err(DefinitionError::new("document", message));
@@ -45,6 +53,30 @@ impl Json {
         match parser.peek() {
             None => Ok(json),
             Some(_) => Err(parser.error("something follows the end of the document")),
+        }
+    }
+
+    /// What an object has under a key.
+    pub fn get(&self, key: &str) -> Option<&Json> {
+        match self {
+            Json::Object(members) => members.iter().find(|(known, _)| **known == *key).map(|(_, json)| json),
+            _ => None,
+        }
+    }
+
+    /// The text of a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Json::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The items of a list.
+    pub fn as_list(&self) -> Option<&[Json]> {
+        match self {
+            Json::List(items) => Some(items),
+            _ => None,
         }
     }
 
@@ -108,7 +140,9 @@ impl Parser<'_> {
     fn unexpected(&self, wanted: &str) -> DefinitionError {
         match self.text[self.at..].chars().next() {
             None => self.error(format!("the document ends where {wanted} should follow; it may have been cut off")),
-            Some(found) => self.error(format!("{wanted} should stand here, not {}", quoted(found.encode_utf8(&mut [0; 4])))),
+            Some(found) => {
+                self.error(format!("{wanted} should stand here, not {}", quoted(found.encode_utf8(&mut [0; 4]))))
+            }
         }
     }
 
@@ -357,8 +391,14 @@ mod tests {
     fn what_is_not_json_is_refused_with_its_place() {
         let cases = [
             ("", "document, line 1, column 1: the document ends where a value should follow; it may have been cut off"),
-            ("{\n \"a\": 1,\n \"a\": 2}", "document, line 3, column 9: the object that ends here has the key `a` twice"),
-            ("[1, 2", "document, line 1, column 6: the document ends where `,` or `]` should follow; it may have been cut off"),
+            (
+                "{\n \"a\": 1,\n \"a\": 2}",
+                "document, line 3, column 9: the object that ends here has the key `a` twice",
+            ),
+            (
+                "[1, 2",
+                "document, line 1, column 6: the document ends where `,` or `]` should follow; it may have been cut off",
+            ),
             ("[1] 2", "document, line 1, column 5: something follows the end of the document"),
             ("NaN", "document, line 1, column 1: NaN and infinities are not values of a definition"),
             ("[-Infinity]", "document, line 1, column 3: NaN and infinities are not values of a definition"),
@@ -367,7 +407,10 @@ mod tests {
             ("01", "document, line 1, column 2: a number has a zero in front"),
             ("\"\\ud800\"", "document, line 1, column 8: half of a surrogate pair stands alone in a string"),
             ("{'a': 1}", "document, line 1, column 2: a key in double quotes should stand here, not `'`"),
-            ("\"a\nb\"", "document, line 1, column 3: a string holds a control character as it is; JSON wants it escaped"),
+            (
+                "\"a\nb\"",
+                "document, line 1, column 3: a string holds a control character as it is; JSON wants it escaped",
+            ),
             ("\u{feff}{}", "document, line 1, column 1: a value should stand here, not `\\u{feff}`"),
         ];
         for (text, expected) in cases {
@@ -377,7 +420,8 @@ mod tests {
 
     #[test]
     fn every_bound_holds() {
-        let limits = Limits { document_bytes_max: 50, values_max: 5, string_bytes_max: 4, depth_max: 3, ..Limits::default() };
+        let limits =
+            Limits { document_bytes_max: 50, values_max: 5, string_bytes_max: 4, depth_max: 3, ..Limits::default() };
         let cases = [
             ("[[[]]]", true),
             ("[[[[]]]]", false),
@@ -403,9 +447,12 @@ mod tests {
             serde_json::Value::Number(number) => Json::Int(number.as_i64()?),
             serde_json::Value::String(text) => Json::Str(text.as_str().into()),
             serde_json::Value::Array(items) => Json::List(items.iter().map(from_serde).collect::<Option<_>>()?),
-            serde_json::Value::Object(members) => {
-                Json::Object(members.iter().map(|(key, value)| Some((key.as_str().into(), from_serde(value)?))).collect::<Option<_>>()?)
-            }
+            serde_json::Value::Object(members) => Json::Object(
+                members
+                    .iter()
+                    .map(|(key, value)| Some((key.as_str().into(), from_serde(value)?)))
+                    .collect::<Option<_>>()?,
+            ),
         })
     }
 
@@ -413,7 +460,9 @@ mod tests {
     fn alike(lhs: &Json, rhs: &Json) -> bool {
         match (lhs, rhs) {
             (Json::Float(lhs), Json::Float(rhs)) => (lhs - rhs).abs() <= lhs.abs() * 1e-15,
-            (Json::List(lhs), Json::List(rhs)) => lhs.len() == rhs.len() && lhs.iter().zip(rhs).all(|(l, r)| alike(l, r)),
+            (Json::List(lhs), Json::List(rhs)) => {
+                lhs.len() == rhs.len() && lhs.iter().zip(rhs).all(|(l, r)| alike(l, r))
+            }
             (Json::Object(lhs), Json::Object(rhs)) => {
                 // The other parser sorts the keys.
                 lhs.len() == rhs.len()

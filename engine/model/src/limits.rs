@@ -17,9 +17,13 @@ pub struct Limits {
     pub name_bytes_max: usize,
     /// Members of one constant set, such as a code list
     pub set_members_max: usize,
+    /// Columns of a table that the definition brings along
+    pub inline_columns_max: usize,
+    /// Columns of the dataset and its event tables together
+    pub output_columns_max: usize,
     /// Filters and sorts between a frame and its table
     pub frame_operations_max: u32,
-    /// Steps of the check that a population is bounded: nodes times intervals
+    /// Steps of the check that a population is bounded: intervals times the parts that depend on them
     pub population_steps_max: u64,
 }
 
@@ -33,8 +37,10 @@ impl Default for Limits {
             constant_bytes_max: 10_000,
             name_bytes_max: 200,
             set_members_max: 2_000_000,
+            inline_columns_max: 1_000,
+            output_columns_max: 20_000,
             frame_operations_max: 1_000,
-            population_steps_max: 50_000_000,
+            population_steps_max: 20_000_000,
         }
     }
 }

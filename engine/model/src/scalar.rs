@@ -38,6 +38,24 @@ fn finite(value: f64) -> Computed<f64> {
     if value.is_finite() { Ok(value) } else { Err(Fault::FloatOverflow) }
 }
 
+/// `lhs & rhs` in three-valued logic: false if either is, else NULL if either is.
+pub fn and(lhs: Option<bool>, rhs: Option<bool>) -> Option<bool> {
+    match (lhs, rhs) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) => Some(true),
+        _ => None,
+    }
+}
+
+/// `lhs | rhs` in three-valued logic: true if either is, else NULL if either is.
+pub fn or(lhs: Option<bool>, rhs: Option<bool>) -> Option<bool> {
+    match (lhs, rhs) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (Some(false), Some(false)) => Some(false),
+        _ => None,
+    }
+}
+
 /// `lhs + rhs`
 pub fn add_int(lhs: i64, rhs: i64) -> Computed<i64> {
     lhs.checked_add(rhs).ok_or(Fault::IntOverflow)

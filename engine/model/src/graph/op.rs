@@ -347,7 +347,9 @@ impl Op {
     pub fn document_name(&self) -> String {
         let prefix = match self {
             Op::Exists(_) | Op::Count(_) | Op::Aggregate { .. } => "AggregateByPatient.",
-            Op::Unary { .. } | Op::Binary { .. } | Op::InSet { .. } | Op::MinimumOf(_) | Op::MaximumOf(_) => "Function.",
+            Op::Unary { .. } | Op::Binary { .. } | Op::InSet { .. } | Op::MinimumOf(_) | Op::MaximumOf(_) => {
+                "Function."
+            }
             _ => "",
         };
         format!("{prefix}{}", self.name())

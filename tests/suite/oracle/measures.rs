@@ -1,0 +1,152 @@
+//! Measures: definition format, section 6.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use crate::cells::{Cell, parse_date};
+use crate::tables::{Answer, Table};
+
+use super::document::{Id, Reader};
+use super::evaluate::Patient;
+use super::{Verdict, numbers, universe};
+
+struct Measure<'a> {
+    name: &'a str,
+    fields: &'a Json,
+    groups: Vec<&'a str>,
+}
+
+/// Evaluates a document's measures: counts and ratio, without disclosure control.
+pub(crate) fn measures(document: &Json, tables: &[Table]) -> Verdict {
+    let reader = Reader::new(document, BTreeMap::new());
+    let collection = match reader.root() {
+        ("ModuleDetails", fields) => reader.open(&fields["measures"]).1,
+        ("MeasureCollection", fields) => fields,
+        (other, _) => panic!("no measures in a {other}"),
+    };
+    let measures: Vec<Measure<'_>> = collection["measures"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|measure| {
+            let fields = reader.open(measure).1;
+            let groups = Reader::pairs(&fields["group_by"]).map(|(name, _)| name.as_str().expect("a name")).collect();
+            Measure { name: fields["name"].as_str().expect("a name"), fields, groups }
+        })
+        .collect();
+    let mut all_groups: Vec<&str> = vec![];
+    for name in measures.iter().flat_map(|measure| &measure.groups) {
+        if !all_groups.contains(name) {
+            all_groups.push(name);
+        }
+    }
+    let mut columns = vec!["measure", "interval_start", "interval_end", "ratio", "numerator", "denominator"];
+    columns.extend(&all_groups);
+    let mut verdict = Verdict {
+        answers: vec![Answer {
+            name: "measures".to_owned(),
+            columns: columns.into_iter().map(str::to_owned).collect(),
+            rows: vec![],
+        }],
+        met_a_fault: false,
+    };
+    for measure in &measures {
+        let together: Vec<&Measure<'_>> = measures.iter().filter(|other| belong_together(document, measure, other)).collect();
+        for interval in measure.fields["intervals"]["tuple"].as_array().expect("intervals") {
+            one_interval(document, tables, measure, &together, interval, &all_groups, &mut verdict);
+        }
+    }
+    verdict
+}
+
+/// Measures of one denominator and the same intervals are one query: a pick that several of them use is one pick.
+fn belong_together(document: &Json, a: &Measure<'_>, b: &Measure<'_>) -> bool {
+    let sentinel = parse_date("2000-01-01").expect("a date");
+    let parameters = BTreeMap::from([("interval_start_date", sentinel), ("interval_end_date", sentinel)]);
+    let mut reader = Reader::new(document, parameters);
+    reader.node(&a.fields["denominator"]) == reader.node(&b.fields["denominator"])
+        && a.fields["intervals"] == b.fields["intervals"]
+}
+
+fn one_interval(
+    document: &Json,
+    tables: &[Table],
+    measure: &Measure<'_>,
+    together: &[&Measure<'_>],
+    interval: &Json,
+    all_groups: &[&str],
+    verdict: &mut Verdict,
+) {
+    let date = |index: usize| parse_date(interval["tuple"][index]["date"].as_str().expect("a date")).expect("a date");
+    let (start, end) = (date(0), date(1));
+    let parameters = BTreeMap::from([("interval_start_date", start), ("interval_end_date", end)]);
+    let mut reader = Reader::new(document, parameters);
+    let mut roots: Vec<Id> = vec![];
+    for measure in together {
+        roots.push(reader.node(&measure.fields["numerator"]));
+        roots.push(reader.node(&measure.fields["denominator"]));
+        roots.extend(reader.named(&measure.fields["group_by"]).into_iter().map(|(_, node)| node));
+    }
+    let numerator = reader.node(&measure.fields["numerator"]);
+    let denominator = reader.node(&measure.fields["denominator"]);
+    let groups = reader.named(&measure.fields["group_by"]);
+    let graph = reader.finish(&roots, tables);
+
+    let mut sums: BTreeMap<String, (Vec<Cell>, i128, i128)> = BTreeMap::new();
+    for id in universe(&graph) {
+        let mut patient = Patient::new(&graph, id);
+        roots.iter().for_each(|root| patient.visit(*root));
+        verdict.met_a_fault |= patient.met_a_fault;
+        let (numerator, denominator) = (count(patient.value(numerator)), count(patient.value(denominator)));
+        match denominator {
+            Some(1..) => (),
+            Some(_) => continue,
+            // Only the engine can say that it is an error: leave a mark.
+            None => return verdict.answers[0].rows.push(vec![Cell::Fault(crate::cells::Fault::IntOverflow)]),
+        }
+        let key: Vec<Cell> = groups.iter().map(|(_, node)| patient.value(*node)).collect();
+        let Some(numerator) = numerator else {
+            return verdict.answers[0].rows.push(vec![Cell::Fault(crate::cells::Fault::IntOverflow)]);
+        };
+        let sum = sums.entry(format!("{key:?}")).or_insert((key, 0, 0));
+        sum.1 += numerator;
+        sum.2 += denominator.unwrap_or_default();
+    }
+    for (key, numerator, denominator) in sums.into_values() {
+        let ratio = numbers::true_divide(numerator as f64, denominator as f64);
+        let mut row = vec![Cell::Str(measure.name.to_owned()), Cell::Date(start), Cell::Date(end), ratio];
+        row.extend([numbers::int(numerator), numbers::int(denominator)]);
+        row.extend(all_groups.iter().map(|name| {
+            measure.groups.iter().position(|group| group == name).map_or(Cell::Null, |index| key[index].clone())
+        }));
+        verdict.answers[0].rows.push(row);
+    }
+}
+
+/// What a value adds to a sum; NULL adds nothing.
+fn count(cell: Cell) -> Option<i128> {
+    match cell {
+        Cell::Null => Some(0),
+        Cell::Bool(value) => Some(value.into()),
+        Cell::Int(value) => Some(value.into()),
+        Cell::Fault(_) => None,
+        other => panic!("measures do not count {other:?}"),
+    }
+}
+
+/// Disclosure control: counts up to 7 become 0, others the nearest multiple of 5.
+pub(crate) fn suppress(mut answer: Answer) -> Answer {
+    let round = |cell: &Cell| match cell {
+        Cell::Int(..=7) => 0,
+        // No whole number lies midway between multiples of 5.
+        Cell::Int(value) => (value + 2).div_euclid(5) * 5,
+        other => panic!("counts are whole: {other:?}"),
+    };
+    for row in &mut answer.rows {
+        let (numerator, denominator) = (round(&row[4]), round(&row[5]));
+        row[3] = numbers::true_divide(numerator as f64, denominator as f64);
+        (row[4], row[5]) = (Cell::Int(numerator), Cell::Int(denominator));
+    }
+    answer
+}

@@ -1,0 +1,101 @@
+//! A second engine, as naive as can be: what `definition-format.md` says, one patient and one row at a time.
+//!
+//! It reads the document itself and shares no code with the engine under test, not even the calendar. It knows only
+//! valid definitions: anything else is a panic, and so a failing test.
+
+mod aggregate;
+mod calendar;
+mod document;
+mod evaluate;
+mod functions;
+mod measures;
+mod numbers;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value as Json;
+
+use crate::cells::Cell;
+use crate::tables::{Answer, Table};
+use document::{Graph, Id, Node};
+use evaluate::{Patient, Yield};
+
+pub(crate) use measures::{measures, suppress};
+
+/// An answer, and how sure it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Verdict {
+    /// One table for a dataset and one for each of its event tables
+    pub(crate) answers: Vec<Answer>,
+    /// Something could not be computed, be it for a patient or a row that nobody asked for
+    pub(crate) met_a_fault: bool,
+}
+
+impl Verdict {
+    /// Whether a value that is asked for could not be computed: the engine must refuse.
+    pub(crate) fn must_fail(&self) -> bool {
+        self.answers.iter().any(|answer| answer.rows.iter().flatten().any(|cell| matches!(cell, Cell::Fault(_))))
+    }
+}
+
+/// Evaluates a document's dataset.
+pub(crate) fn dataset(document: &Json, tables: &[Table]) -> Verdict {
+    let mut reader = document::Reader::new(document, BTreeMap::new());
+    let dataset = reader.dataset();
+    let roots = dataset.roots();
+    let graph = reader.finish(&roots, tables);
+
+    let mut columns = vec!["patient_id".to_owned()];
+    columns.extend(dataset.variables.iter().map(|(name, _)| name.clone()));
+    let mut answers = vec![Answer { name: "dataset".to_owned(), columns, rows: vec![] }];
+    for (name, members) in &dataset.events {
+        let mut columns = vec!["patient_id".to_owned()];
+        columns.extend(members.iter().map(|(name, _)| name.clone()));
+        answers.push(Answer { name: name.clone(), columns, rows: vec![] });
+    }
+
+    let mut met_a_fault = false;
+    for id in universe(&graph) {
+        let mut patient = Patient::new(&graph, id);
+        // Everything, so that it is known whether anything fails.
+        roots.iter().for_each(|root| patient.visit(*root));
+        met_a_fault |= patient.met_a_fault;
+        match patient.value(dataset.population) {
+            Cell::Bool(true) => (),
+            fault @ Cell::Fault(_) => {
+                answers[0].rows.push(vec![fault; dataset.variables.len() + 1]);
+                continue;
+            }
+            _ => continue,
+        }
+        let mut row = vec![Cell::Int(id)];
+        row.extend(dataset.variables.iter().map(|(_, node)| patient.value(*node)));
+        answers[0].rows.push(row);
+        for ((_, members), answer) in dataset.events.iter().zip(&mut answers[1..]) {
+            let series: Vec<Yield> = members.iter().map(|(_, node)| patient.evaluate(*node)).collect();
+            let rows = series.iter().find_map(Yield::row_numbers).expect("a member has many rows");
+            for number in rows {
+                let mut row = vec![Cell::Int(id)];
+                row.extend(series.iter().map(|series| series.at(number)));
+                answer.rows.push(row);
+            }
+        }
+    }
+    Verdict { answers, met_a_fault }
+}
+
+/// Every patient in any table that the definition uses.
+fn universe(graph: &Graph<'_>) -> BTreeSet<i64> {
+    graph.tables_in_use().flat_map(|table| table.rows.iter().map(|(patient, _)| *patient)).collect()
+}
+
+/// Each node that a pick's columns are selected by.
+fn selected_from<'a>(graph: &'a Graph<'_>, pick: Id) -> BTreeSet<&'a str> {
+    let nodes = graph.nodes.iter().enumerate().filter(|(id, _)| graph.reached[*id]);
+    nodes
+        .filter_map(|(_, node)| match node {
+            Node::Column { source, name } if *source == pick => Some(name.as_str()),
+            _ => None,
+        })
+        .collect()
+}

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use crate::graph::Constant;
-use crate::text::{quoted, suggestion};
+use crate::text::{quoted, suggestion, suggestion_or_list};
 use crate::types::ValueType;
 
 /// How a table is named in a definition: the ehrQL module and the name in it.
@@ -196,7 +196,9 @@ impl Catalogue {
         let mut in_module =
             self.tables.keys().filter(|table| &*table.module == module).map(|table| &*table.name).peekable();
         if in_module.peek().is_none() {
-            let near = suggestion(module, self.tables.keys().map(|table| &*table.module));
+            let mut modules: Vec<&str> = self.tables.keys().map(|table| &*table.module).collect();
+            modules.dedup();
+            let near = suggestion_or_list(module, modules.into_iter());
             return format!(
                 "the catalogue has no module {}, of which table {} is wanted{near}",
                 quoted(module),

@@ -115,11 +115,14 @@ impl Node {
     }
 }
 
+/// A row of an inline table: the patient, and values in the order of the schema's columns, `None` for NULL.
+pub type GivenRow = (i64, Box<[Option<Constant>]>);
+
 /// Rows of an inline table.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum InlineRows {
-    /// Given in the definition: patient and values in the order of the schema's columns, `None` for NULL
-    Given(Arc<[(i64, Box<[Option<Constant>]>)]>),
+    /// Given in the definition; each patient once
+    Given(Arc<[GivenRow]>),
     /// In a file that an earlier step of the study made
     File(RowsFile),
 }

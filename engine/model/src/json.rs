@@ -238,6 +238,9 @@ impl Parser<'_> {
             "true" => Json::Bool(true),
             "false" => Json::Bool(false),
             "NaN" | "Infinity" => return Err(self.error("NaN and infinities are not values of a definition")),
+            _ if self.values == 1 => {
+                return Err(self.unexpected("a JSON document, as `ehrql serialize-definition` prints it,"));
+            }
             _ => return Err(self.unexpected("a value")),
         };
         self.at += length;
@@ -390,7 +393,10 @@ mod tests {
     #[test]
     fn what_is_not_json_is_refused_with_its_place() {
         let cases = [
-            ("", "document, line 1, column 1: the document ends where a value should follow; it may have been cut off"),
+            (
+                "",
+                "document, line 1, column 1: the document ends where a JSON document, as `ehrql serialize-definition` prints it, should follow; it may have been cut off",
+            ),
             (
                 "{\n \"a\": 1,\n \"a\": 2}",
                 "document, line 3, column 9: the object that ends here has the key `a` twice",
@@ -411,7 +417,10 @@ mod tests {
                 "\"a\nb\"",
                 "document, line 1, column 3: a string holds a control character as it is; JSON wants it escaped",
             ),
-            ("\u{feff}{}", "document, line 1, column 1: a value should stand here, not `\\u{feff}`"),
+            (
+                "\u{feff}{}",
+                "document, line 1, column 1: a JSON document, as `ehrql serialize-definition` prints it, should stand here, not `\\u{feff}`",
+            ),
         ];
         for (text, expected) in cases {
             assert_eq!(parse(text), Err(expected.to_owned()), "{text:?}");

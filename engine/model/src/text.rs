@@ -53,7 +53,19 @@ pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) 
 
 /// ` Did you mean …?`, or nothing.
 pub(crate) fn suggestion<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
-    nearest(name, known).map_or_else(String::new, |known| format!(". Did you mean `{known}`?"))
+    nearest(name, known).map_or_else(String::new, |known| format!(". Did you mean {}?", quoted(known)))
+}
+
+/// ` Did you mean …?`, or the first known names.
+pub(crate) fn suggestion_or_list<'n>(name: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
+    const LISTED_MAX: usize = 12;
+    let near = suggestion(name, known.clone());
+    if !near.is_empty() || known.clone().next().is_none() {
+        return near;
+    }
+    let more = if known.clone().count() > LISTED_MAX { ", …" } else { "" };
+    let listed: Vec<String> = known.take(LISTED_MAX).map(quoted).collect();
+    format!(". It has {}{more}", listed.join(", "))
 }
 
 #[cfg(test)]

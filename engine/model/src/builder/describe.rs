@@ -18,7 +18,7 @@ impl GraphBuilder {
                 format!("column {} of {}", quoted(column), self.describe_table(self.graph.root_frame(*source)))
             }
             Op::Value(constant) => format!("the constant {}", describe_constant(constant)),
-            Op::ValueSet(set) => format!("a constant of {} values", set.0.len()),
+            Op::ValueSet(set) => "a constant".to_owned() + if set.0.is_empty() { " without members" } else { "" },
             Op::Parameter(parameter) => format!("the parameter {}", parameter.name()),
             op => match &node.key {
                 // What is written inside the node at hand has no key of its own.

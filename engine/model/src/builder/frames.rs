@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Checked, FrameFacts, GraphBuilder, Rule};
 use crate::catalogue::TableSchema;
 use crate::graph::{Domain, DomainId, InlineTable, InlineTableId, Kind, NodeId, Op, Position, TableId};
-use crate::text::suggestion;
+use crate::text::suggestion_or_list;
 use crate::types::ValueType;
 
 impl GraphBuilder {
@@ -165,7 +165,7 @@ impl GraphBuilder {
         let found = schema.and_then(|schema| Some((schema.column_index(name)?, schema)));
         let Some((column, schema)) = found else {
             let known = schema.iter().flat_map(|schema| schema.columns.iter().map(|column| &*column.name));
-            let (table, suggestion) = (self.describe(root), suggestion(name, known));
+            let (table, suggestion) = (self.describe(root), suggestion_or_list(name, known));
             return Err(Rule::UnknownColumn { name: name.to_owned(), table, suggestion }.of("name"));
         };
         let kind = Kind::Series(schema.columns[column].value_type);

@@ -18,7 +18,7 @@ pub struct RuleError {
 pub enum Rule {
     #[error("needs a table, perhaps filtered or sorted, but this is {found}")]
     NotAFrame { found: String },
-    #[error("needs a table with many rows per patient, but {found} has one row per patient")]
+    #[error("needs a table with many rows per patient, but this is {found}, with one row per patient")]
     NotManyRowsFrame { found: String },
     #[error("needs a series, but this is {found}. Select a column of it first")]
     FrameAsSeries { found: String },
@@ -28,10 +28,8 @@ pub enum Rule {
     NotASet { found: String },
     #[error("needs a series of {wanted}, but this is {found}")]
     WrongType { wanted: &'static str, found: String },
-    #[error(
-        "must have the type of the {other}, which is {wanted}, but this is {found}. Types do not mix: convert one of them"
-    )]
-    TypesDiffer { other: &'static str, wanted: &'static str, found: String },
+    #[error("must be of type {wanted} like the {other}, but this is {found}. {advice}")]
+    TypesDiffer { other: &'static str, wanted: &'static str, found: String, advice: &'static str },
     #[error(
         "mixes rows of {first} with rows of {second}. Series can only be combined if they come from the same table with \
          the same filters: reduce one of them to one row per patient first"
@@ -47,9 +45,11 @@ pub enum Rule {
     SortByPatientSeries { found: String },
     #[error("picks a row of {found}, which is not sorted. Sort it first")]
     PickUnsorted { found: String },
-    #[error("needs many rows per patient to aggregate, but {found} has one row per patient")]
+    #[error("needs many rows per patient to aggregate, but this is {found}, with one row per patient")]
     AggregateOfPatientSeries { found: String },
-    #[error("must have one row per patient, but {found} has many. Aggregate it, or pick one row of its table")]
+    #[error(
+        "must have one row per patient, but this is {found}, with many. Aggregate it, or pick one row of its table"
+    )]
     NotOneRow { found: String },
     #[error("needs at least one series with many rows per patient; make these variables of the dataset instead")]
     NoManyRowsMember,
@@ -59,7 +59,7 @@ pub enum Rule {
     NoValueInCase,
     #[error("has the same condition twice, the second time as entry {entry}")]
     ConditionTwice { entry: usize },
-    #[error("is a column {} that {table} does not have{suggestion}", quoted(name))]
+    #[error("{} is not a column of {table}{suggestion}", quoted(name))]
     UnknownColumn { name: String, table: String, suggestion: String },
     #[error("is `patient_id`, which cannot be selected: it identifies patients and is no column of a definition")]
     PatientId,

@@ -190,10 +190,21 @@ impl GraphBuilder {
     }
 
     fn same_type(&self, wanted: ValueType, other: &'static str, id: NodeId, field: &'static str) -> Checked<()> {
-        if self.series(id, field)? == wanted {
-            return Ok(());
-        }
-        Err(Rule::TypesDiffer { other, wanted: wanted.name(), found: self.describe(id) }.of(field))
+        let found = self.series(id, field)?;
+        if found == wanted { Ok(()) } else { Err(self.types_differ(wanted, found, other, id).of(field)) }
+    }
+
+    fn types_differ(&self, wanted: ValueType, found: ValueType, other: &'static str, id: NodeId) -> Rule {
+        let advice = match (wanted, found) {
+            (ValueType::Int | ValueType::Float, ValueType::Int | ValueType::Float) => {
+                "Convert one of them, with `as_int()` or `as_float()`"
+            }
+            (ValueType::Code(_), _) | (_, ValueType::Code(_)) => {
+                "Codes go with codes of the same coding system only; give constants as codes of that system"
+            }
+            _ => "Values of two types cannot stand side by side",
+        };
+        Rule::TypesDiffer { other, wanted: wanted.name(), found: self.describe(id), advice }
     }
 
     /// Whether `lhs` is a member of the set `rhs`.
@@ -205,10 +216,7 @@ impl GraphBuilder {
         match self.kind(rhs) {
             Kind::Set(None) => {}
             Kind::Set(Some(found)) if found == wanted => {}
-            Kind::Set(Some(_)) => {
-                let (wanted, found) = (wanted.name(), self.describe(rhs));
-                return Err(Rule::TypesDiffer { other: "left side", wanted, found }.of("rhs"));
-            }
+            Kind::Set(Some(found)) => return Err(self.types_differ(wanted, found, "left side", rhs).of("rhs")),
             Kind::Frame | Kind::Series(_) => return Err(Rule::NotASet { found: self.describe(rhs) }.of("rhs")),
         }
         let domain = self.common_domain([lhs, rhs])?;

@@ -48,7 +48,13 @@ fn unknown_tables_are_explained() {
             "the catalogue has no module `ehrql.tables.tp`, of which table `patients` is wanted. \
              Did you mean `ehrql.tables.tpp`?",
         ),
-        ("os", "system", "the catalogue has no module `os`, of which table `system` is wanted"),
+        (
+            "os",
+            "system",
+            "the catalogue has no module `os`, of which table `system` is wanted. It has `ehrql.tables.core`, \
+             `ehrql.tables.emis`, `ehrql.tables.emisv2`, `ehrql.tables.raw.core`, `ehrql.tables.raw.emis`, \
+             `ehrql.tables.raw.tpp`, `ehrql.tables.smoketest`, `ehrql.tables.tpp`",
+        ),
     ];
     for (module, name, expected) in cases {
         assert_eq!(Catalogue::builtin().unknown_table(module, name), expected);

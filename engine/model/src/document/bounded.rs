@@ -48,11 +48,9 @@ pub(super) fn check_dataset(graph: &Graph, dataset: &Dataset) -> Result<(), Defi
 
 fn fault_message(graph: &Graph, (fault, node): (crate::scalar::Fault, NodeId)) -> String {
     let node = graph.node(node);
-    let key = node.key.as_ref().map_or_else(String::new, |key| format!("node {key}, "));
-    format!(
-        "cannot be computed for patients without a row in any table: {key}{} gives {fault}",
-        node.op.document_name()
-    )
+    let name = node.op.document_name();
+    let name = node.key.as_ref().map_or_else(|| name.clone(), |key| format!("node {key} ({name})"));
+    format!("cannot be computed for patients without a row in any table: {name} gives {fault}")
 }
 
 /// Denominators are bounded in each interval.

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use super::constant::{constant_of, value_type};
 use super::place::Place;
 use super::reader::Reader;
-use super::record::{Read, boolean, dict, fields, int, optional, string, tagged, tuple, untag};
+use super::record::{Read, boolean, dict, fields, optional, string, tagged, tuple, untag};
 use super::schema::read_columns;
 use crate::catalogue::{
     ActivationFilter, Column, Constraint, RowsColumn, RowsFile, RowsFormat, TableName, TableSchema,
 };
-use crate::graph::{Constant, InlineRows, InlineTable, NodeId};
+use crate::graph::{Constant, GivenRow, InlineRows, InlineTable, NodeId};
 use crate::json::Json;
 use crate::limits::Limits;
 use crate::text::quoted;
@@ -20,9 +20,6 @@ use crate::types::{Physical, ValueType};
 
 /// The values that a column may have, if they are restricted.
 type Categories<'c> = Option<HashSet<&'c Constant>>;
-
-/// A row of an inline table: patient, and values in the order of the columns.
-type GivenRow = (i64, Box<[Option<Constant>]>);
 
 impl Reader<'_> {
     /// An `InlinePatientTable`.
@@ -76,7 +73,9 @@ fn read_given_rows(rows: &[Json], columns: &[Column], place: &Place<'_>, limits:
             let wanted = columns.len() + 1;
             return Err(place.error(format!("has {} values; patient and columns make {wanted}", values.len())));
         };
-        let patient = int(patient, &place.named("column", "patient_id"))?;
+        let Json::Int(patient) = *patient else {
+            return Err(place.named("column", "patient_id").error("wants a whole number"));
+        };
         if !patients.insert(patient) {
             return Err(place.error("is the second row of its patient: an inline table has one row per patient"));
         }
@@ -97,7 +96,10 @@ fn read_given_value(
     limits: &Limits,
 ) -> Read<Option<Constant>> {
     let place = place.named("column", &column.name);
-    let value = optional(json, |json| constant_of(json, column.value_type, &place, limits))?;
+    // Rows may be of patients: no message quotes a value, though it stands in the definition.
+    let wanted = column.value_type;
+    let value = optional(json, |json| constant_of(json, wanted, &place, limits))
+        .map_err(|_| place.error(format!("wants a value of type {wanted}, or null")))?;
     // What the output's type is taken from must hold; the other constraints describe real data only.
     let broken = column.constraints.iter().any(|constraint| match (constraint, &value) {
         (Constraint::NotNull, value) => value.is_none(),

@@ -25,7 +25,6 @@ pub(super) struct Root {
 impl Reader<'_> {
     pub(super) fn root(&mut self) -> Read<Root> {
         let (place, json) = (Place::DOCUMENT, self.arena.root);
-        let place = place.field("value");
         let (tag, payload) = tagged(json, &place, "a ModuleDetails, Dataset or MeasureCollection")?;
         match tag {
             "ModuleDetails" => self.module_details(payload, &place.inside("ModuleDetails")),

@@ -87,10 +87,14 @@ fn in_words(steps: &[Step<'_>]) -> String {
     let mut steps = steps.iter().peekable();
     while let Some(step) = steps.next() {
         let part = match (step, steps.peek()) {
-            // The dataset is called by its own name, and has one place however it is written down.
-            (Step::Document, Some(_)) | (Step::Entry(_), Some(Step::Inside("Dataset"))) => continue,
+            (Step::Document, Some(_)) => continue,
             (Step::Document, None) => "document".to_owned(),
-            (Step::Inside("Dataset"), _) => "dataset".to_owned(),
+            // There is one dataset, wherever in the document it is written down.
+            (Step::Entry(_), Some(Step::Inside("Dataset"))) => continue,
+            (Step::Inside("Dataset"), _) => {
+                words.clear();
+                "dataset".to_owned()
+            }
             (Step::Entry(key), Some(Step::Inside(name))) => {
                 let part = format!("node {key} ({name})");
                 steps.next();

@@ -12,7 +12,7 @@ use crate::catalogue::{Catalogue, TableName};
 use crate::graph::{Aggregation, Binary, NodeId, Parameter, Position, Unary};
 use crate::json::Json;
 use crate::limits::Limits;
-use crate::text::{quoted, suggestion};
+use crate::text::{nearest, quoted};
 use crate::types::ValueType;
 
 /// Names that stand for something, but not for a node that a series or frame could be.
@@ -299,36 +299,27 @@ fn unknown_node(name: &str) -> String {
             format!("has a {name}, where a series or a table should stand")
         }
         "tuple" | "frozenset" | "dict" | "type" => format!("has a {name}, where a series or a table should stand"),
-        _ => format!("{} is not a node that this engine knows{}", quoted(name), suggestion(name, node_names())),
+        _ => format!("{} is not a node that this engine knows{}", quoted(name), nearest_node(name)),
     }
 }
 
-fn node_names() -> impl Iterator<Item = &'static str> {
-    const REST: [&str; 22] = [
-        "Filter",
-        "Sort",
-        "PickOneRowPerPatient",
-        "SelectColumn",
-        "InlinePatientTable",
-        "Parameter",
-        "Case",
-        "Value",
-        "external_ref",
-        "ref",
-        "AggregateByPatient.Exists",
-        "AggregateByPatient.Count",
-        "AggregateByPatient.CountDistinct",
-        "AggregateByPatient.CountEpisodes",
-        "AggregateByPatient.Min",
-        "AggregateByPatient.Max",
-        "AggregateByPatient.Sum",
-        "AggregateByPatient.Mean",
-        "AggregateByPatient.CombineAsSet",
-        "Function.In",
-        "Function.MinimumOf",
-        "Function.MaximumOf",
-    ];
-    REST.into_iter()
+/// The known node that an unknown name is most like; its prefix may be missing.
+fn nearest_node(name: &str) -> String {
+    const AGGREGATIONS: [&str; 9] =
+        ["Exists", "Count", "CountDistinct", "CountEpisodes", "Min", "Max", "Sum", "Mean", "CombineAsSet"];
+    const OTHERS: [&str; 8] =
+        ["Filter", "Sort", "PickOneRowPerPatient", "SelectColumn", "InlinePatientTable", "Parameter", "Case", "Value"];
+    let functions = Unary::NAMES.map(|(name, _)| name).into_iter().chain(Binary::NAMES.map(|(name, _)| name));
+    let functions: Vec<&str> = functions.chain(["In", "MinimumOf", "MaximumOf"]).collect();
+    let bare = name.rsplit('.').next().unwrap_or(name);
+    let known = functions.iter().copied().chain(AGGREGATIONS).chain(OTHERS);
+    let Some(near) = nearest(bare, known) else { return String::new() };
+    let prefix = match near {
+        near if functions.contains(&near) => "Function.",
+        near if AGGREGATIONS.contains(&near) => "AggregateByPatient.",
+        _ => "",
+    };
+    format!(". Did you mean `{prefix}{near}`?")
 }
 
 /// The members of an event table or a dataset, by name; see [`super::outputs`].

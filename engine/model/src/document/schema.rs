@@ -78,25 +78,33 @@ fn read_constraints(json: &Json, value_type: ValueType, place: &Place<'_>, limit
 }
 
 fn read_constraint(json: &Json, value_type: ValueType, outer: &Place<'_>, limits: &Limits) -> Read<Constraint> {
-    const NAMES: [&str; 8] =
-        ["Categorical", "NotNull", "Unique", "FirstOfMonth", "Regex", "ClosedRange", "GeneralRange", "DateAfter"];
+    const KEYS: [&str; 8] = [
+        "Constraint.Categorical",
+        "Constraint.NotNull",
+        "Constraint.Unique",
+        "Constraint.FirstOfMonth",
+        "Constraint.Regex",
+        "Constraint.ClosedRange",
+        "Constraint.GeneralRange",
+        "Constraint.DateAfter",
+    ];
     let (tag, payload) = tagged(json, outer, "a constraint")?;
-    let name = tag.strip_prefix("Constraint.").unwrap_or_default();
-    if !NAMES.contains(&name) {
-        return Err(outer.error(format!("{} is not a constraint{}", quoted(tag), suggestion(name, NAMES))));
+    if !KEYS.contains(&tag) {
+        let near = suggestion(tag, KEYS);
+        return Err(outer.error(format!("{} is not a constraint{near}", quoted(tag))));
     }
     let place = &outer.inside(tag);
     let end = |json, field| optional(json, |json| constant_of(json, value_type, &place.field(field), limits));
-    Ok(match name {
-        "Categorical" => {
+    Ok(match tag {
+        "Constraint.Categorical" => {
             let [values] = fields(payload, place, ["values"])?;
             Constraint::Categorical(read_constants(values, value_type, &place.field("values"), limits)?)
         }
-        "Regex" => {
+        "Constraint.Regex" => {
             let [regex] = fields(payload, place, ["regex"])?;
             Constraint::Regex(string(regex, &place.field("regex"))?.into())
         }
-        "ClosedRange" => {
+        "Constraint.ClosedRange" => {
             let [minimum, maximum, step] = fields(payload, place, ["minimum", "maximum", "step"])?;
             closed_range(
                 int(minimum, &place.field("minimum"))?,
@@ -105,7 +113,7 @@ fn read_constraint(json: &Json, value_type: ValueType, outer: &Place<'_>, limits
                 place,
             )?
         }
-        "GeneralRange" => {
+        "Constraint.GeneralRange" => {
             let names = ["minimum", "maximum", "includes_minimum", "includes_maximum"];
             let [minimum, maximum, includes_minimum, includes_maximum] = fields(payload, place, names)?;
             Constraint::GeneralRange {
@@ -115,7 +123,7 @@ fn read_constraint(json: &Json, value_type: ValueType, outer: &Place<'_>, limits
                 includes_maximum: boolean(includes_maximum, &place.field("includes_maximum"))?,
             }
         }
-        "DateAfter" => {
+        "Constraint.DateAfter" => {
             let [columns] = fields(payload, place, ["column_names"])?;
             let place = place.field("column_names");
             let names = tuple(columns, &place)?.iter().map(|name| Ok(Arc::from(string(name, &place)?)));
@@ -124,8 +132,8 @@ fn read_constraint(json: &Json, value_type: ValueType, outer: &Place<'_>, limits
         simple => {
             let [] = fields(payload, place, [])?;
             match simple {
-                "NotNull" => Constraint::NotNull,
-                "Unique" => Constraint::Unique,
+                "Constraint.NotNull" => Constraint::NotNull,
+                "Constraint.Unique" => Constraint::Unique,
                 _ => Constraint::FirstOfMonth,
             }
         }

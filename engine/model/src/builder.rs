@@ -174,3 +174,6 @@ impl GraphBuilder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,3 +126,6 @@ pub fn minimum(values: impl IntoIterator<Item = Option<Constant>>) -> Option<Con
 pub fn maximum(values: impl IntoIterator<Item = Option<Constant>>) -> Option<Constant> {
     values.into_iter().flatten().max_by(compare)
 }
+
+#[cfg(test)]
+mod tests;

@@ -280,3 +280,6 @@ pub fn to_first_of_year(date: i32) -> i32 {
 pub fn to_first_of_month(date: i32) -> i32 {
     date - civil_from_days(date).day as i32 + 1
 }
+
+#[cfg(test)]
+mod tests;

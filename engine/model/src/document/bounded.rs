@@ -68,10 +68,9 @@ pub(super) fn check_measures(graph: &Graph, measures: &[Measure], limits: &Limit
     let intervals: BTreeSet<Interval> = varying.iter().flat_map(|measure| measure.intervals.iter().copied()).collect();
     let steps = (intervals.len() as u64).saturating_mul(patient.varying_steps());
     if steps > limits.population_steps_max {
-        let (place, count) = (Place::DOCUMENT, intervals.len());
-        let message =
-            format!("have {count} intervals, for denominators of so many parts that they cannot all be checked");
-        return Err(place.field("measures").error(message));
+        let count = intervals.len();
+        let message = format!("there are too many parts of denominators to check in each of {count} intervals");
+        return Err(DefinitionError::new("measures", message));
     }
     let mut pairs: Vec<(Interval, &Measure)> = Vec::new();
     for measure in &varying {

@@ -8,6 +8,8 @@
 
 mod align;
 mod feed;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

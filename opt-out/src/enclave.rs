@@ -1,57 +1,132 @@
 //! The enclave: the one place from which rows come.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::prelude::{Expr, SessionContext};
+use datafusion::prelude::Expr;
 
 use crate::error::SourceError;
+use crate::guarded_table::GuardedTable;
+use crate::patient_order::{PatientOrderExec, VerifiedTable};
 use crate::policy::VerifiedPolicy;
 use crate::request::{EnclaveOptions, TableRequest};
+use crate::session::GuardedSession;
+use crate::source::{FileStore, LocalFiles, SourceDirectory};
+use crate::spill::SpillDirectory;
 
 /// An opened source under a verified policy. It owns the session, which nobody else can reach.
 pub struct Enclave {
+    session: GuardedSession,
+    parts: Arc<EnclaveParts>,
+    spill: Arc<SpillDirectory>,
+}
+
+/// What opening a table takes.
+struct EnclaveParts {
     policy: VerifiedPolicy,
-    session: SessionContext,
+    directory: Option<SourceDirectory>,
+    store: Box<dyn FileStore>,
+    options: EnclaveOptions,
+}
+
+impl fmt::Debug for Enclave {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Enclave").field("policy", &self.parts.policy.stamp()).finish_non_exhaustive()
+    }
 }
 
 impl Enclave {
-    /// Opens a directory of user-facing tables, one file or folder of files each.
+    /// Opens a directory of user-facing tables, one file `<table>.<ending>` or one folder `<table>/` of files each.
+    ///
+    /// # Errors
+    /// A directory that cannot be read, or one for spilled rows that cannot be used.
     pub fn open_dummy_tables(
-        _directory: &Path,
+        directory: &Path,
         policy: VerifiedPolicy,
-        _options: EnclaveOptions,
+        options: EnclaveOptions,
     ) -> Result<Self, SourceError> {
-        Ok(Self { policy, session: SessionContext::new() })
+        Self::new(Some(SourceDirectory::open(directory)?), Box::new(LocalFiles), policy, options)
     }
 
     /// An enclave without tables: for requests that bring their rows or name a file.
-    pub fn without_tables(policy: VerifiedPolicy, _options: EnclaveOptions) -> Result<Self, SourceError> {
-        Ok(Self { policy, session: SessionContext::new() })
+    ///
+    /// # Errors
+    /// A directory for spilled rows that cannot be used.
+    pub fn without_tables(policy: VerifiedPolicy, options: EnclaveOptions) -> Result<Self, SourceError> {
+        Self::new(None, Box::new(LocalFiles), policy, options)
     }
 
-    /// How outputs and logs name the policy.
+    fn new(
+        directory: Option<SourceDirectory>,
+        store: Box<dyn FileStore>,
+        policy: VerifiedPolicy,
+        options: EnclaveOptions,
+    ) -> Result<Self, SourceError> {
+        let spill = Arc::new(SpillDirectory::create(options.spill_directory.as_deref())?);
+        let session = GuardedSession::new(&options, &spill)
+            .map_err(|error| SourceError::Session { reason: error.strip_backtrace() })?;
+        Ok(Self { session, parts: Arc::new(EnclaveParts { policy, directory, store, options }), spill })
+    }
+
+    /// The same with a store that watches what is read.
+    #[cfg(test)]
+    pub(crate) fn with_store(
+        directory: &Path,
+        store: Box<dyn FileStore>,
+        options: EnclaveOptions,
+    ) -> Result<Self, SourceError> {
+        Self::new(Some(SourceDirectory::open(directory)?), store, VerifiedPolicy::dummy_tables(), options)
+    }
+
+    /// How outputs and logs name the policy: `dummy`.
     pub fn policy_stamp(&self) -> &str {
-        self.policy.stamp()
+        self.parts.policy.stamp()
     }
 
     /// The plan that yields a table's rows: one partition, ascending by `patient_id`, in the request's
     /// [schema](TableRequest::schema). Only rows for which the predicate is true are among them.
     ///
-    /// The predicate names columns of the request as they are (`datafusion::prelude::ident`, not `col`, which would
-    /// turn capitals into small letters).
+    /// The predicate names the request's columns as they are: with `datafusion::prelude::ident`, as `col` would turn
+    /// capitals into small letters. A column against a literal of its own type, a list of them or NULL, and `AND`/`OR`
+    /// of those, are decided while scanning; anything else above the scan.
+    ///
+    /// # Errors
+    /// A table that cannot be found or whose files cannot be read, have not the wanted columns or have them in other
+    /// types; a predicate that names another column. What is wrong with single rows comes while the plan runs: see
+    /// [`SourceError::find`].
     pub async fn ordered_scan(
         &self,
-        _request: &TableRequest,
-        _predicate: Option<Expr>,
+        request: &TableRequest,
+        predicate: Option<Expr>,
     ) -> Result<Arc<dyn ExecutionPlan>, SourceError> {
-        Err(SourceError::NotYet)
+        let (parts, wanted) = (Arc::clone(&self.parts), request.clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            let directory = parts.directory.as_ref();
+            GuardedTable::open(&parts.policy, &wanted, directory, parts.store.as_ref(), &parts.options)
+        });
+        let failed = |reason: String| SourceError::Request { table: Arc::clone(&request.name), reason };
+        let stopped = "its files could not be opened: one of them may be damaged";
+        let table = opened.await.map_err(|_| failed(stopped.to_owned()))??;
+
+        let verified = VerifiedTable {
+            source: Arc::clone(table.source()),
+            permit: table.permit().clone(),
+            _spill: Arc::clone(&self.spill),
+        };
+        // Planning sees no row, so its errors hold none: what they name is the request's.
+        let planned = self.session.plan_in_order(table, predicate).await;
+        let plan = planned.map_err(|error: DataFusionError| {
+            SourceError::find(&error).cloned().unwrap_or_else(|| failed(error.strip_backtrace()))
+        })?;
+        Ok(Arc::new(PatientOrderExec::new(plan, Arc::new(verified))))
     }
 
     /// What a plan of this enclave runs in: its memory pool, its spill files, its session's settings.
     pub fn task_context(&self) -> Arc<TaskContext> {
-        self.session.task_ctx()
+        self.session.task_context()
     }
 }

@@ -1,12 +1,39 @@
-//! The only crate that can open patient data: policy, permits, and the guarded scan.
+//! The only crate that can open patient data: policy, permits and the guarded scan.
+//!
+//! ```text
+//! VerifiedPolicy ──► ScanPermit ──► files open ──► GuardedTable ──► GuardedScanExec: read, mask, verify, conform
+//!       (checked registers)                                              │
+//! Enclave::ordered_scan ◄── PatientOrderExec ◄── DataFusion's plan ◄─────┘
+//! ```
+//!
+//! What is absent: a way to a `SessionContext`, a way to a file without a permit, a permit without a policy, a policy
+//! without its check, statistics of anything below the guard, and a cell's value in any error.
+//!
+//! ```compile_fail
+//! // A policy cannot be written down.
+//! let policy = peristyle_opt_out::VerifiedPolicy { stamp: "mine" };
+//! ```
 
+mod conform;
+mod decode;
+mod delivery;
 mod enclave;
 mod error;
+mod format;
+mod guarded_scan;
+mod guarded_table;
+mod leaf_rule;
+mod patient_order;
 mod policy;
+mod predicate;
 mod request;
+mod session;
+mod source;
+mod spill;
 
 pub use enclave::Enclave;
-pub use error::SourceError;
+pub use error::{Place, SourceError, ValueProblem};
+pub use guarded_table::GuardedTable;
 pub use policy::{ScanPermit, VerifiedPolicy};
 pub use request::{
     Categories, ColumnRequest, ColumnType, EnclaveOptions, FileFormat, Location, PATIENT_ID, TableRequest,

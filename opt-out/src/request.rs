@@ -71,6 +71,13 @@ pub struct ColumnRequest {
     pub required: bool,
 }
 
+impl ColumnRequest {
+    /// `patient_id`, as if it were asked for.
+    pub(crate) fn patient_id() -> Self {
+        Self { name: PATIENT_ID.into(), column_type: ColumnType::Int, categories: None, required: true }
+    }
+}
+
 /// The format of a file of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FileFormat {

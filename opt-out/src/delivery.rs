@@ -1,0 +1,130 @@
+//! Decoding segments ahead, on blocking threads, and delivering their rows in order.
+//!
+//! ```text
+//! segments of a partition:  [0] ── decode ──► bounded channel ──┐
+//!                           [1] ── decode ──► bounded channel ──┼─► one after another, the order verified
+//!                           [2]    waits until [0] is delivered ┘   across the joints
+//! ```
+//! Memory: segments in flight × what a channel holds, whatever the size of a segment.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::error::DataFusionError;
+use futures::stream::{self, Stream};
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::JoinHandle;
+
+use crate::decode::{GuardedBatch, ScanMetrics, ScanTask, decode_segment, disorder};
+use crate::error::{Place, SourceError};
+use crate::source::{Flow, SegmentRef};
+
+/// Bytes of decoded rows that a segment may hold ready.
+const READY_BYTES: usize = 16 << 20;
+
+/// A segment that is being decoded.
+struct Running {
+    place: Place,
+    ready: Receiver<Result<GuardedBatch, SourceError>>,
+    thread: JoinHandle<()>,
+}
+
+/// A partition's segments on their way.
+struct Delivery {
+    task: Arc<ScanTask>,
+    metrics: ScanMetrics,
+    waiting: VecDeque<SegmentRef>,
+    running: VecDeque<Running>,
+    in_flight: usize,
+    last_patient: Option<i64>,
+}
+
+/// The rows of a partition, segment after segment; up to `in_flight` segments are decoded at the same time.
+pub(crate) fn deliver(
+    task: Arc<ScanTask>,
+    segments: Vec<SegmentRef>,
+    in_flight: usize,
+    metrics: ScanMetrics,
+) -> impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send {
+    let (waiting, running) = (VecDeque::from(segments), VecDeque::new());
+    let delivery = Delivery { task, metrics, waiting, running, in_flight: in_flight.max(1), last_patient: None };
+    stream::try_unfold(delivery, |mut delivery| async move {
+        let next = delivery.next().await?;
+        Ok(next.map(|rows| (rows, delivery)))
+    })
+}
+
+impl Delivery {
+    /// The next rows that are not none.
+    async fn next(&mut self) -> Result<Option<RecordBatch>, SourceError> {
+        loop {
+            self.start();
+            let Some(first) = self.running.front_mut() else {
+                return Ok(None);
+            };
+            match first.ready.recv().await {
+                Some(batch) => {
+                    let batch = batch?;
+                    self.verify_joint(&batch)?;
+                    if batch.rows.num_rows() > 0 {
+                        return Ok(Some(batch.rows));
+                    }
+                }
+                None => self.finish_first().await?,
+            }
+        }
+    }
+
+    /// Starts decoding as many segments as may be in flight.
+    fn start(&mut self) {
+        while self.running.len() < self.in_flight {
+            let Some(segment) = self.waiting.pop_front() else { return };
+            let (sender, ready) = channel(self.ready_batches());
+            let (task, metrics) = (Arc::clone(&self.task), self.metrics.clone());
+            let place = segment.file.place().clone();
+            let thread = tokio::task::spawn_blocking(move || {
+                // Whoever wanted the rows may have gone before the thread came.
+                if sender.is_closed() {
+                    return;
+                }
+                let mut hand_on = |batch| match sender.blocking_send(Ok(batch)) {
+                    Ok(()) => Flow::GoOn,
+                    Err(_) => Flow::Stop,
+                };
+                if let Err(error) = decode_segment(&task, &segment, &metrics, &mut hand_on) {
+                    // Nobody to tell is no failure: the plan was dropped.
+                    let _ = sender.blocking_send(Err(error));
+                }
+            });
+            self.running.push_back(Running { place, ready, thread });
+        }
+    }
+
+    /// Batches that a channel may hold: a bound on bytes, counted by the widths of the columns.
+    fn ready_batches(&self) -> usize {
+        let width = |field: &Arc<arrow::datatypes::Field>| field.data_type().primitive_width().unwrap_or(4);
+        let row_bytes: usize = self.task.read_schema.fields().iter().map(width).sum();
+        (READY_BYTES / (row_bytes.max(1) * self.task.batch_rows.max(1))).clamp(2, 1024)
+    }
+
+    /// A segment has ended: make sure that it did not end by a panic, which would be rows lost.
+    async fn finish_first(&mut self) -> Result<(), SourceError> {
+        let Some(first) = self.running.pop_front() else { return Ok(()) };
+        let table = Arc::clone(&self.task.source.table);
+        first.thread.await.map_err(|_| SourceError::ReaderStopped { table, place: first.place })
+    }
+
+    /// The order across the joint of two segments.
+    fn verify_joint(&mut self, batch: &GuardedBatch) -> Result<(), SourceError> {
+        let Some(span) = batch.span else { return Ok(()) };
+        let source = &self.task.source;
+        if let Some(before) = self.last_patient.replace(span.last)
+            && (before > span.first || (source.one_row_per_patient && before == span.first))
+        {
+            let place = self.running.front().map_or(&Place::Given, |first| &first.place);
+            return Err(disorder(source, place, (before, span.first), span.first_row));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! Parquet files: strings stay dictionaries, only wanted columns are read, a row group is a segment.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatchReader;
+use arrow::datatypes::{DataType, FieldRef, Schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Compression;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy};
+
+use super::parquet_chunks::{WantedChunks, WholeFile};
+use super::parquet_order::{patient_range, promises_order};
+use crate::error::{Place, SourceError};
+use crate::policy::ScanPermit;
+use crate::request::{ColumnType, TableRequest};
+use crate::source::{ColumnIndices, Flow, OpenedFile, RawSink, ReadRequest, Segment, StoredFile};
+
+const NOT_PARQUET: &str = "is not a Parquet file, is cut short or has a damaged footer";
+const BAD_GROUP: &str = "has a damaged row group";
+const UNKNOWN_COMPRESSION: &str =
+    "is compressed by a method that is not supported: write it with zstd, snappy, lz4 or gzip";
+
+/// A Parquet file whose footer has been read.
+#[derive(Debug)]
+pub(crate) struct ParquetFile {
+    table: Arc<str>,
+    path: Arc<Path>,
+    place: Place,
+    file: Arc<dyn StoredFile>,
+    metadata: ArrowReaderMetadata,
+    indices: ColumnIndices,
+    groups: Vec<GroupOfRows>,
+    segments: Vec<Segment>,
+    ordered: bool,
+}
+
+#[derive(Debug)]
+struct GroupOfRows {
+    row_group: usize,
+    first_row: u64,
+}
+
+impl ParquetFile {
+    pub(crate) fn open(
+        file: Arc<dyn StoredFile>,
+        path: &Arc<Path>,
+        request: &TableRequest,
+    ) -> Result<Self, SourceError> {
+        let (table, place) = (Arc::clone(&request.name), Place::File(Arc::clone(path)));
+        let damaged = |_| SourceError::Malformed {
+            table: Arc::clone(&table),
+            place: place.clone(),
+            row: None,
+            problem: NOT_PARQUET,
+        };
+        // What a page index would save is not used yet.
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Skip);
+        let metadata = ArrowReaderMetadata::load(&WholeFile(Arc::clone(&file)), options.clone()).map_err(damaged)?;
+        let indices = ColumnIndices::find_typed(metadata.schema(), request, &place)?;
+        let schema = with_dictionaries(metadata.schema(), &indices, request);
+        let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options.with_schema(schema))
+            .map_err(damaged)?;
+
+        let leaf = leaves(&metadata, &[indices.patient_id]).first().copied().unwrap_or(indices.patient_id);
+        let found = metadata.schema().field(indices.patient_id).data_type();
+        let (mut groups, mut segments, mut first_row) = (Vec::new(), Vec::new(), 1);
+        for (row_group, group) in metadata.metadata().row_groups().iter().enumerate() {
+            let weight = u64::try_from(group.num_rows()).map_err(|_| damaged(ParquetError::EOF(String::new())))?;
+            if weight > 0 {
+                groups.push(GroupOfRows { row_group, first_row });
+                segments.push(Segment { weight, patients: patient_range(group, leaf, found) });
+                first_row += weight;
+            }
+        }
+        let ranges: Vec<_> = segments.iter().map(|segment| segment.patients).collect();
+        let ordered = promises_order(metadata.metadata(), leaf, &ranges);
+        Ok(Self { table, path: Arc::clone(path), place, file, metadata, indices, groups, segments, ordered })
+    }
+
+    fn damaged(&self, problem: &'static str) -> SourceError {
+        SourceError::Malformed { table: Arc::clone(&self.table), place: self.place.clone(), row: None, problem }
+    }
+
+    /// In words of our own: the text of the decoder's error may hold a value.
+    fn failed(&self, chunks: &WantedChunks) -> SourceError {
+        match chunks.failure() {
+            None | Some(std::io::ErrorKind::UnexpectedEof) => self.damaged(BAD_GROUP),
+            Some(kind) => {
+                let (table, file) = (Arc::clone(&self.table), Arc::clone(&self.path));
+                SourceError::Unreadable { table, file, kind }
+            }
+        }
+    }
+
+    /// Where the wanted columns of a row group are.
+    fn ranges(&self, row_group: usize, projection: &[usize]) -> Result<Vec<Range<u64>>, SourceError> {
+        let group = self.metadata.metadata().row_groups().get(row_group).ok_or_else(|| self.damaged(BAD_GROUP))?;
+        let mut ranges = Vec::with_capacity(projection.len());
+        for leaf in leaves(&self.metadata, projection) {
+            let column = group.columns().get(leaf).ok_or_else(|| self.damaged(BAD_GROUP))?;
+            if matches!(column.compression(), Compression::LZO | Compression::BROTLI(_)) {
+                return Err(self.damaged(UNKNOWN_COMPRESSION));
+            }
+            ranges.push(range_of(column).ok_or_else(|| self.damaged(BAD_GROUP))?);
+        }
+        Ok(ranges)
+    }
+}
+
+fn range_of(column: &ColumnChunkMetaData) -> Option<Range<u64>> {
+    let start = u64::try_from(column.dictionary_page_offset().unwrap_or(column.data_page_offset())).ok()?;
+    let end = start.checked_add(u64::try_from(column.compressed_size()).ok()?)?;
+    Some(start..end)
+}
+
+/// The leaves of top-level columns: one each, as the wanted ones are not nested.
+fn leaves(metadata: &ArrowReaderMetadata, roots: &[usize]) -> Vec<usize> {
+    let schema = metadata.parquet_schema();
+    (0..schema.num_columns()).filter(|&leaf| roots.contains(&schema.get_column_root_idx(leaf))).collect()
+}
+
+/// The file's schema with wanted strings as dictionaries, which is how most pages have them.
+fn with_dictionaries(schema: &Schema, indices: &ColumnIndices, request: &TableRequest) -> Arc<Schema> {
+    let wanted = request.columns.iter().zip(&indices.columns);
+    let strings: Vec<usize> =
+        wanted.filter(|(column, _)| column.column_type == ColumnType::Str).filter_map(|(_, index)| *index).collect();
+    let field = |(index, field): (usize, &FieldRef)| {
+        if strings.contains(&index) && *field.data_type() != DataType::Null {
+            let dictionary = ColumnType::Str.arrow_type();
+            return Arc::new(field.as_ref().clone().with_data_type(dictionary));
+        }
+        Arc::clone(field)
+    };
+    let fields: Vec<FieldRef> = schema.fields().iter().enumerate().map(field).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+impl OpenedFile for ParquetFile {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    fn promises_order(&self) -> bool {
+        self.ordered
+    }
+
+    fn read(&self, _permit: &ScanPermit, request: &ReadRequest<'_>, sink: RawSink<'_>) -> Result<(), SourceError> {
+        let Some(group) = self.groups.get(request.segment) else {
+            return Ok(());
+        };
+        let projection = self.indices.projection(request.columns);
+        let ranges = self.ranges(group.row_group, &projection)?;
+        let chunks = WantedChunks::new(Arc::clone(&self.file), ranges, request.bytes_read.clone());
+        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), projection.iter().copied());
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks.clone(), self.metadata.clone())
+            .with_row_groups(vec![group.row_group])
+            .with_projection(mask)
+            .with_batch_size(request.batch_rows)
+            .build()
+            .map_err(|_| self.failed(&chunks))?;
+        debug_assert_eq!(reader.schema().fields().len(), projection.len());
+        let mut first_row = group.first_row;
+        for batch in reader {
+            let batch = batch.map_err(|_| self.failed(&chunks))?;
+            let arrays = (projection.as_slice(), batch.columns());
+            if sink(self.indices.raw_batch(request.columns, arrays, first_row, batch.num_rows()))? == Flow::Stop {
+                return Ok(());
+            }
+            first_row += batch.num_rows() as u64;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! A table behind the guard: the only kind that a session takes.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::error::Result;
+use datafusion::logical_expr::{TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::Expr;
+
+use crate::decode::ScanTask;
+use crate::error::SourceError;
+use crate::guarded_scan::GuardedScanExec;
+use crate::policy::{ScanPermit, VerifiedPolicy};
+use crate::predicate::ScanPredicate;
+use crate::request::{EnclaveOptions, TableRequest};
+use crate::source::{FileStore, Partitions, SourceDirectory, TableSource};
+
+/// A table that can be read only through its policy: making one takes a [`VerifiedPolicy`], and its rows are masked
+/// before anything else is done with them.
+#[derive(Debug)]
+pub struct GuardedTable {
+    permit: ScanPermit,
+    source: Arc<TableSource>,
+    schema: SchemaRef,
+    threads: usize,
+    batch_rows: usize,
+}
+
+impl GuardedTable {
+    /// Finds and opens a table's files, blocking, under a policy.
+    pub(crate) fn open(
+        policy: &VerifiedPolicy,
+        request: &TableRequest,
+        directory: Option<&SourceDirectory>,
+        store: &dyn FileStore,
+        options: &EnclaveOptions,
+    ) -> Result<Self, SourceError> {
+        let permit = policy.permit_scan();
+        let source = Arc::new(TableSource::open(request, directory, store, &permit)?);
+        let (threads, batch_rows) = (options.threads.max(1), options.batch_rows.max(1));
+        Ok(Self { permit, source, schema: request.schema(), threads, batch_rows })
+    }
+
+    /// The table's files, for whoever has to say where a fault is.
+    pub(crate) fn source(&self) -> &Arc<TableSource> {
+        &self.source
+    }
+
+    /// Leave to read them.
+    pub(crate) fn permit(&self) -> &ScanPermit {
+        &self.permit
+    }
+}
+
+#[async_trait]
+impl TableProvider for GuardedTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let answer = |filter: &&Expr| match ScanPredicate::of(filter, &self.schema) {
+            Some(_) => TableProviderFilterPushDown::Exact,
+            None => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(answer).collect())
+    }
+
+    /// A limit does not go below the guard: it is not looked at.
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let parts = filters.iter().map(|filter| ScanPredicate::of(filter, &self.schema)).collect::<Option<Vec<_>>>();
+        let Some(parts) = parts else {
+            return Err(SourceError::Request {
+                table: Arc::clone(&self.source.table),
+                reason: "a filter that can fail was pushed below the guard".to_owned(),
+            }
+            .into());
+        };
+        let predicate = ScanPredicate::all(parts);
+        let wanted = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+
+        // `patient_id` is always read, whether or not it is wanted: the mask needs it.
+        let mut read = wanted.clone();
+        read.push(0);
+        if let Some(predicate) = &predicate {
+            predicate.for_each_column(&mut |column| read.extend(self.schema.index_of(column)));
+        }
+        read.sort_unstable();
+        read.dedup();
+        let output = wanted.iter().filter_map(|column| read.binary_search(column).ok()).collect();
+        let partitions = Partitions::of(&self.source, self.threads);
+        let task = ScanTask {
+            source: Arc::clone(&self.source),
+            permit: self.permit.clone(),
+            columns: read.iter().filter_map(|column| column.checked_sub(1)).collect(),
+            read_schema: Arc::new(self.schema.project(&read)?),
+            predicate,
+            output,
+            ordered: partitions.ordered,
+            batch_rows: self.batch_rows,
+        };
+        Ok(Arc::new(GuardedScanExec::try_new(task, partitions, self.threads)?))
+    }
+}

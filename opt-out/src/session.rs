@@ -1,0 +1,94 @@
+//! The session that plans, kept where nobody can reach it: it takes guarded tables and yields guarded plans.
+
+use std::sync::Arc;
+
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, UnboundedMemoryPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::{Expr, SessionConfig, SessionContext, ident};
+
+use crate::guarded_table::GuardedTable;
+use crate::leaf_rule::{self, OnlyGuardedLeaves};
+use crate::request::{EnclaveOptions, PATIENT_ID};
+use crate::spill::SpillDirectory;
+
+/// A `SessionContext` that nobody can reach.
+pub(crate) struct GuardedSession {
+    context: SessionContext,
+}
+
+impl GuardedSession {
+    pub(crate) fn new(options: &EnclaveOptions, spill: &SpillDirectory) -> Result<Self> {
+        let pool: Arc<dyn MemoryPool> = match options.memory_limit_bytes {
+            Some(limit) => Arc::new(FairSpillPool::new(limit)),
+            None => Arc::new(UnboundedMemoryPool::default()),
+        };
+        let directories = DiskManagerMode::Directories(vec![spill.path().to_path_buf()]);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(pool)
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(directories))
+            .build_arc()?;
+        let state = SessionStateBuilder::new()
+            .with_config(settings(options))
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(OnlyGuardedLeaves))
+            .build();
+        Ok(Self { context: SessionContext::new_with_state(state) })
+    }
+
+    /// A plan for a table's rows that the predicate holds for, in order of patient, in one partition.
+    pub(crate) async fn plan_in_order(
+        &self,
+        table: GuardedTable,
+        predicate: Option<Expr>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let columns = datafusion::catalog::TableProvider::schema(&table);
+        let columns: Vec<Expr> = columns.fields().iter().map(|field| ident(field.name())).collect();
+        let mut rows = self.context.read_table(Arc::new(table))?;
+        if let Some(predicate) = predicate {
+            rows = rows.filter(predicate)?;
+        }
+        let order = vec![ident(PATIENT_ID).sort(true, true)];
+        let plan = rows.select(columns)?.sort(order)?.create_physical_plan().await?;
+        // The rule has seen it; a plan that leaves the enclave is looked at once more, whatever the rules were.
+        leaf_rule::check(plan.as_ref())?;
+        if plan.properties().output_partitioning().partition_count() != 1 {
+            return Err(DataFusionError::Internal("a sorted plan has one partition".into()));
+        }
+        Ok(plan)
+    }
+
+    pub(crate) fn task_context(&self) -> Arc<TaskContext> {
+        self.context.task_ctx()
+    }
+}
+
+/// Settings to begin with; each that is off has to earn its way back (DESIGN, section 4).
+fn settings(options: &EnclaveOptions) -> SessionConfig {
+    let threads = options.threads.max(1);
+    let mut config = SessionConfig::new()
+        .with_target_partitions(threads)
+        .with_batch_size(options.batch_rows.max(1))
+        .with_collect_statistics(false)
+        // Spreading batches over partitions would lose the order that a table already has.
+        .with_round_robin_repartition(false)
+        .with_information_schema(false);
+    let settings = config.options_mut();
+    settings.execution.parquet.pushdown_filters = false;
+    settings.optimizer.enable_dynamic_filter_pushdown = false;
+    settings.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    settings.optimizer.enable_join_dynamic_filter_pushdown = false;
+    settings.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    if let Some(limit) = options.memory_limit_bytes {
+        // What a sort keeps back for its last merge must leave room for the sort itself.
+        let share = limit / (8 * threads);
+        let reserved = settings.execution.sort_spill_reservation_bytes;
+        settings.execution.sort_spill_reservation_bytes = reserved.min(share);
+    }
+    config
+}

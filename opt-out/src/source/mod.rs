@@ -1,0 +1,228 @@
+//! A table's rows before the guard: files that have been found and opened, and how they are cut into segments.
+//!
+//! Nothing here leaves the crate. What a reader yields is *raw*: rows of every patient, values unchecked. The only
+//! consumer is `crate::decode`, which masks first.
+
+mod discover;
+mod partitions;
+mod store;
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BinaryArray};
+use arrow::datatypes::Schema;
+use datafusion::physical_plan::metrics::Count;
+
+use crate::error::{Place, SourceError};
+use crate::format;
+use crate::policy::ScanPermit;
+use crate::request::{ColumnRequest, FileFormat, Location, PATIENT_ID, TableRequest};
+
+pub(crate) use discover::{FoundFiles, SourceDirectory};
+pub(crate) use partitions::{Partitions, SegmentRef};
+pub(crate) use store::{FileStore, LocalFiles, Sequential, StoredFile};
+
+/// A column as a reader finds it.
+#[derive(Clone, Debug)]
+pub(crate) enum RawColumn {
+    /// An array of the file's own type
+    Typed(ArrayRef),
+    /// The text of cells; an empty one is NULL
+    Text(BinaryArray),
+    /// The file does not have the column: every row is NULL
+    Missing,
+}
+
+/// Some rows as a reader finds them: of every patient, and unchecked.
+#[derive(Debug)]
+pub(crate) struct RawBatch {
+    /// The first row's number in its file, from 1
+    pub(crate) first_row: u64,
+    /// How many rows there are
+    pub(crate) rows: usize,
+    /// Whose rows they are; never `Missing`
+    pub(crate) patients: RawColumn,
+    /// The wanted columns, in the order they were asked for
+    pub(crate) columns: Vec<RawColumn>,
+}
+
+/// Whether a reader should go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    GoOn,
+    Stop,
+}
+
+/// Takes what a reader finds.
+pub(crate) type RawSink<'a> = &'a mut dyn FnMut(RawBatch) -> Result<Flow, SourceError>;
+
+/// A part of a file that is decoded by itself: a row group, a record batch, or the whole file.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    /// How much work it is, in rows or bytes: comparable within a table
+    pub(crate) weight: u64,
+    /// Smallest and largest patient in it, where the file tells
+    pub(crate) patients: Option<(i64, i64)>,
+}
+
+/// What to read of a segment.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadRequest<'a> {
+    /// Index of the segment in its file
+    pub(crate) segment: usize,
+    /// Indices of the wanted columns in the table's request
+    pub(crate) columns: &'a [usize],
+    /// Most rows in a batch
+    pub(crate) batch_rows: usize,
+    /// Counts the bytes asked of the store
+    pub(crate) bytes_read: Count,
+}
+
+/// A file that has been opened and whose head has been read and checked: its columns have the wanted types.
+pub(crate) trait OpenedFile: fmt::Debug + Send + Sync {
+    /// For errors.
+    fn place(&self) -> &Place;
+
+    /// Its segments, in the order of its rows.
+    fn segments(&self) -> &[Segment];
+
+    /// Whether it promises that its rows ascend by patient, from the first segment to the last.
+    fn promises_order(&self) -> bool;
+
+    /// Reads a segment, blocking. Nothing is read without a permit.
+    fn read(&self, permit: &ScanPermit, request: &ReadRequest<'_>, sink: RawSink<'_>) -> Result<(), SourceError>;
+}
+
+/// A table that has been found and opened.
+#[derive(Debug)]
+pub(crate) struct TableSource {
+    pub(crate) table: Arc<str>,
+    pub(crate) one_row_per_patient: bool,
+    pub(crate) columns: Arc<[ColumnRequest]>,
+    /// None for rows that came with the request
+    pub(crate) format: Option<FileFormat>,
+    pub(crate) files: Vec<Arc<dyn OpenedFile>>,
+}
+
+impl TableSource {
+    /// Finds a table's files and reads their heads, blocking.
+    pub(crate) fn open(
+        request: &TableRequest,
+        directory: Option<&SourceDirectory>,
+        store: &dyn FileStore,
+        permit: &ScanPermit,
+    ) -> Result<Self, SourceError> {
+        request.check()?;
+        let (format, files) = match &request.location {
+            Location::Given(batch) => {
+                let rows = format::given::GivenRows::open(batch, request)?;
+                (None, vec![Arc::new(rows) as Arc<dyn OpenedFile>])
+            }
+            Location::File { path, format } => {
+                let found = FoundFiles { format: *format, files: vec![path.as_path().into()] };
+                (Some(*format), found.open(request, store, permit)?)
+            }
+            Location::Table(name) => {
+                let directory = directory.ok_or_else(|| SourceError::NoSource { table: Arc::clone(&request.name) })?;
+                let found = directory.find(&request.name, name)?;
+                (Some(found.format), found.open(request, store, permit)?)
+            }
+        };
+        Ok(Self {
+            table: Arc::clone(&request.name),
+            one_row_per_patient: request.one_row_per_patient,
+            columns: request.columns.iter().cloned().collect(),
+            format,
+            files,
+        })
+    }
+}
+
+/// Where a file's columns are: the indices of `patient_id` and of each column of the request.
+#[derive(Clone, Debug)]
+pub(crate) struct ColumnIndices {
+    pub(crate) patient_id: usize,
+    pub(crate) columns: Vec<Option<usize>>,
+}
+
+impl ColumnIndices {
+    /// Looks the request's columns up among a file's names.
+    pub(crate) fn find<'n>(
+        names: impl IntoIterator<Item = &'n [u8]>,
+        request: &TableRequest,
+        place: &Place,
+    ) -> Result<Self, SourceError> {
+        let mut index_of = std::collections::HashMap::new();
+        for (index, name) in names.into_iter().enumerate() {
+            if let Some(first) = index_of.insert(name, index) {
+                // Positions, not the name: a file without a header has a patient's values in its first line.
+                let (table, place) = (Arc::clone(&request.name), place.clone());
+                return Err(SourceError::DuplicateColumn { table, place, first: first + 1, second: index + 1 });
+            }
+        }
+        let table = || Arc::clone(&request.name);
+        let patient_id = *index_of
+            .get(PATIENT_ID.as_bytes())
+            .ok_or_else(|| SourceError::PatientIdMissing { table: table(), place: place.clone() })?;
+        let mut columns = Vec::with_capacity(request.columns.len());
+        for column in &request.columns {
+            let index = index_of.get(column.name.as_bytes()).copied();
+            if index.is_none() && column.required {
+                let column = Arc::clone(&column.name);
+                return Err(SourceError::ColumnMissing { table: table(), place: place.clone(), column });
+            }
+            columns.push(index);
+        }
+        Ok(Self { patient_id, columns })
+    }
+
+    /// The same for a typed file, whose types are checked too.
+    pub(crate) fn find_typed(schema: &Schema, request: &TableRequest, place: &Place) -> Result<Self, SourceError> {
+        let indices = Self::find(schema.fields().iter().map(|f| f.name().as_bytes()), request, place)?;
+        let patient_id = ColumnRequest::patient_id();
+        let wanted = request.columns.iter().zip(&indices.columns).filter_map(|(column, i)| i.map(|i| (column, i)));
+        for (column, index) in wanted.chain([(&patient_id, indices.patient_id)]) {
+            let found = schema.field(index).data_type();
+            if !crate::conform::accepts(column.column_type, found) || (index == indices.patient_id && found.is_null()) {
+                return Err(SourceError::WrongType {
+                    table: Arc::clone(&request.name),
+                    place: place.clone(),
+                    column: Arc::clone(&column.name),
+                    found: crate::conform::type_name(found),
+                    wanted: column.column_type,
+                });
+            }
+        }
+        Ok(indices)
+    }
+
+    /// Indices in the file of `patient_id` and the wanted columns that the file has, ascending, each once: what a
+    /// reader must be asked for.
+    pub(crate) fn projection(&self, wanted: &[usize]) -> Vec<usize> {
+        let found = wanted.iter().filter_map(|&column| self.columns.get(column).copied().flatten());
+        let mut projection: Vec<usize> = found.chain([self.patient_id]).collect();
+        projection.sort_unstable();
+        projection.dedup();
+        projection
+    }
+
+    /// A raw batch of the arrays that were read by a projection, which is ascending.
+    pub(crate) fn raw_batch(
+        &self,
+        wanted: &[usize],
+        (projection, arrays): (&[usize], &[ArrayRef]),
+        first_row: u64,
+        rows: usize,
+    ) -> RawBatch {
+        let array = |index: usize| {
+            let found = projection.binary_search(&index).ok().and_then(|at| arrays.get(at));
+            found.map_or(RawColumn::Missing, |array| RawColumn::Typed(Arc::clone(array)))
+        };
+        let columns = wanted
+            .iter()
+            .map(|&column| self.columns.get(column).copied().flatten().map_or(RawColumn::Missing, array))
+            .collect();
+        RawBatch { first_row, rows, patients: array(self.patient_id), columns }
+    }
+}

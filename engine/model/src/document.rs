@@ -27,7 +27,7 @@ use crate::limits::Limits;
 /// A definition, checked.
 #[derive(Clone, Debug)]
 pub struct Definition {
-    /// The nodes of dataset and measures
+    /// The nodes of dataset and measures, and whatever else the document holds: [`Graph::reachable`] tells them apart
     pub graph: Arc<Graph>,
     /// The dataset, or why its author's code failed; `None` where the document defines none
     pub dataset: Option<Result<Dataset, AuthorError>>,

@@ -14,6 +14,9 @@ use crate::text::quoted;
 /// The parser goes one call deeper for each level: whatever [`Limits`] say, the stack must do.
 const DEPTH_HARD_MAX: usize = 128;
 
+/// Up to so many keys are compared with each other; nearly all objects have one or two.
+const FEW_KEYS: usize = 8;
+
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json {
@@ -221,9 +224,15 @@ impl Parser<'_> {
     }
 
     fn refuse_repeated_keys(&self, members: &[(Box<str>, Json)]) -> Result<(), DefinitionError> {
-        let mut seen = HashSet::new();
-        // Nearly all objects have one key: no set is made for them.
-        let repeated = (members.len() > 1).then(|| members.iter().find(|(key, _)| !seen.insert(&**key))).flatten();
+        let repeated = if members.len() <= FEW_KEYS {
+            let later = |(index, (key, _)): (usize, &'_ (Box<str>, Json))| {
+                members[..index].iter().any(|(known, _)| known == key)
+            };
+            members.iter().enumerate().find(|member| later(*member)).map(|(_, member)| member)
+        } else {
+            let mut seen = HashSet::with_capacity(members.len());
+            members.iter().find(|(key, _)| !seen.insert(&**key))
+        };
         match repeated {
             None => Ok(()),
             Some((key, _)) => Err(self.error(format!("the object that ends here has the key {} twice", quoted(key)))),

@@ -39,7 +39,8 @@ impl Reader<'_> {
             let most = self.limits.output_columns_max;
             return Err(variables_place.error(format!("has {} variables; at most {most} are allowed", variables.len())));
         }
-        let variables = self.named_series(variables, "variable", &variables_place, place, Self::one_row)?;
+        let taken = Some("patient_id");
+        let variables = self.named_series(variables, "variable", taken, &variables_place, place, Self::one_row)?;
         let events = self.events(events, variables.len(), place)?;
         Ok(Dataset { population, variables, events })
     }
@@ -48,11 +49,13 @@ impl Reader<'_> {
         self.builder.one_row_series(id, "").map_err(|error| place.error(error.rule.to_string()))
     }
 
-    /// Series by names that output columns get. `list` is where they are written, `owner` what they belong to.
+    /// Series by names that output columns get, but for the one that is taken. `list` is where they are written, `owner`
+    /// what they belong to.
     fn named_series(
         &mut self,
         pairs: Vec<(&Json, &Json)>,
         what: &'static str,
+        taken: Option<&str>,
         list: &Place<'_>,
         owner: &Place<'_>,
         check: impl Fn(&Self, NodeId, &Place<'_>) -> Read<ValueType>,
@@ -62,8 +65,8 @@ impl Reader<'_> {
         for (index, (name, series)) in pairs.into_iter().enumerate() {
             let name = output_name(name, &list.item(index), self.limits.name_bytes_max)?;
             let place = owner.named(what, name);
-            if name == "patient_id" {
-                return Err(place.error("the name is taken: every output has a column patient_id"));
+            if Some(name) == taken {
+                return Err(place.error(format!("the name is taken: such an output has a column {name} of its own")));
             }
             if !seen.insert(name) {
                 return Err(place.error("the name is given twice"));
@@ -112,7 +115,8 @@ impl Reader<'_> {
     pub(super) fn event_table(&mut self, payload: &Json, place: &Place<'_>) -> Read<EventTable> {
         let pairs = event_members(payload, place)?;
         let no_check = |_: &Self, _: NodeId, _: &Place<'_>| Ok(ValueType::Bool);
-        let members = self.named_series(pairs, "column", &place.field("members"), place, no_check)?;
+        let taken = Some("patient_id");
+        let members = self.named_series(pairs, "column", taken, &place.field("members"), place, no_check)?;
         let ids: Vec<NodeId> = members.iter().map(|(_, id)| *id).collect();
         let domain = self.builder.event_table(&ids).map_err(|error| place.broken(error))?;
         Ok(EventTable { name: Arc::from(""), domain, members })
@@ -156,7 +160,7 @@ impl Reader<'_> {
         let denominator = self.summand(denominator, &place.field("denominator"))?;
         let groups_place = place.field("group_by");
         let pairs = dict(group_by, &groups_place)?;
-        let group_by = self.named_series(pairs, "group", &groups_place, &place, Self::one_row)?;
+        let group_by = self.named_series(pairs, "group", None, &groups_place, &place, Self::one_row)?;
         if let Some((taken, _)) = group_by.iter().find(|(group, _)| MEASURE_COLUMNS.contains(&&**group)) {
             return Err(place.named("group", taken).error("the name is taken: every measures file has such a column"));
         }

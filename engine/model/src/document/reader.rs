@@ -322,7 +322,7 @@ fn nearest_node(name: &str) -> String {
     format!(". Did you mean `{prefix}{near}`?")
 }
 
-/// The members of an event table or a dataset, by name; see [`super::outputs`].
+/// The members of an event table, by name; [`super::outputs`] reads them.
 pub(super) fn event_members<'j>(payload: &'j Json, place: &Place<'_>) -> Read<Vec<(&'j Json, &'j Json)>> {
     let [members] = fields(payload, place, ["members"])?;
     dict(members, &place.field("members"))

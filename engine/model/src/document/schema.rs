@@ -43,12 +43,14 @@ pub(super) fn read_columns(json: &Json, place: &Place<'_>, limits: &Limits) -> R
 }
 
 fn check_other_columns(column: &Column, names: &HashSet<&str>, place: &Place<'_>) -> Read<()> {
+    let place = place.named("column", &column.name);
     for constraint in &column.constraints {
-        if let Constraint::DateAfter(others) = constraint
-            && let Some(unknown) = others.iter().find(|other| !names.contains(&***other))
-        {
-            let message = format!("must be after {}, which is not a column", quoted(unknown));
-            return Err(place.named("column", &column.name).error(message));
+        let Constraint::DateAfter(others) = constraint else { continue };
+        if column.value_type != ValueType::Date {
+            return Err(place.error("has a Constraint.DateAfter, but is not a column of dates"));
+        }
+        if let Some(unknown) = others.iter().find(|other| !names.contains(&***other)) {
+            return Err(place.error(format!("must be after {}, which is not a column", quoted(unknown))));
         }
     }
     Ok(())

@@ -84,6 +84,16 @@ pub(crate) fn dataset(document: &Json, tables: &[Table]) -> Verdict {
     Verdict { answers, met_a_fault }
 }
 
+/// The population's value for someone who has no row in any table, and whether a fault was met on the way.
+pub(crate) fn population_of_nobody(document: &Json, tables: &[Table]) -> (Cell, bool) {
+    let mut reader = document::Reader::new(document, BTreeMap::new());
+    let population = reader.dataset().population;
+    let graph = reader.finish(&[population], tables);
+    let nobody = (i64::MIN..).find(|id| !universe(&graph).contains(id)).expect("more numbers than patients");
+    let mut patient = Patient::new(&graph, nobody);
+    (patient.value(population), patient.met_a_fault)
+}
+
 /// Every patient in any table that the definition uses.
 fn universe(graph: &Graph<'_>) -> BTreeSet<i64> {
     graph.tables_in_use().flat_map(|table| table.rows.iter().map(|(patient, _)| *patient)).collect()

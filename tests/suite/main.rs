@@ -1,0 +1,11 @@
+//! Whole-system tests. `tests/README.md` says what is where, and how to add a case.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+mod cells;
+mod document;
+mod engine;
+mod files;
+mod oracle;
+mod property;
+mod spec;
+mod tables;

@@ -1,0 +1,105 @@
+//! The ledger that a run is recorded in, in two steps: begun before anything is read, finished before anything is shown.
+
+use std::path::{Path, PathBuf};
+
+use crate::anchor::Head;
+use crate::append::{append, sound_end};
+use crate::error::AuditError;
+use crate::finding::Finding;
+use crate::line::Entry;
+use crate::locked::{IfMissing, LockedLedger};
+use crate::record::{RunFinish, RunStart};
+
+/// An append-only ledger of runs. It may be used by any number of processes and threads at once.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    path: PathBuf,
+}
+
+impl Ledger {
+    /// Opens a ledger to append to, and begins one where there is none. A file of mode 0600, and an anchor beside it
+    /// (`.anchor`).
+    ///
+    /// # Errors
+    /// If it cannot be written, is open to others than its owner, ends with a half-written line (see
+    /// [`Ledger::repair`]), or its end is not what was last written. Only the end is looked at, so that this takes the
+    /// same time whatever the ledger's length: [`verify`](crate::verify()) reads all of it.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Ledger, AuditError> {
+        let path = path.into();
+        sound_end(&LockedLedger::open(&path, IfMissing::Create)?)?;
+        Ok(Ledger { path })
+    }
+
+    /// Where the ledger is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Records that a run starts: to be called before any register or table is opened. When this returns, the record is
+    /// on the disk.
+    ///
+    /// # Errors
+    /// As for [`Ledger::open`]; and if the disk is full or fails. The run must then not be made.
+    pub fn begin(&self, start: RunStart) -> Result<OpenRun, AuditError> {
+        let started = self.append(Entry::Started(Box::new(start)), 0)?;
+        Ok(OpenRun { ledger: self.clone(), run: started.sequence })
+    }
+
+    /// Appends under the lock. `least` is a record that the ledger must hold.
+    fn append(&self, entry: Entry, least: u64) -> Result<Head, AuditError> {
+        let mut locked = LockedLedger::open(&self.path, IfMissing::Refuse)?;
+        let end = sound_end(&locked)?;
+        if end.head.sequence < least {
+            // Ledger and anchor agree, and are not the ones that the run was begun in.
+            let finding = Finding::CutOff { last: end.head.sequence, anchored: least };
+            return Err(AuditError::Unsound { path: self.path.clone(), finding });
+        }
+        append(&mut locked, &self.path, end, entry)
+    }
+}
+
+/// A run that has started and not finished. If its process dies, or this is dropped, the ledger shows it as unfinished.
+#[derive(Debug)]
+#[must_use = "a run that is not finished stands in the ledger as unfinished"]
+pub struct OpenRun {
+    ledger: Ledger,
+    run: u64,
+}
+
+impl OpenRun {
+    /// The number of the record that the run started with: the run's number in every view.
+    pub fn run(&self) -> u64 {
+        self.run
+    }
+
+    /// Records how the run ended: to be called before its outputs are put in place. When this returns, the record is on
+    /// the disk, and the [`Receipt`] says so.
+    ///
+    /// # Errors
+    /// If the record cannot be brought to the disk: the caller then shows no result.
+    pub fn finish(self, finish: RunFinish) -> Result<Receipt, AuditError> {
+        let entry = Entry::Finished { finish: Box::new(finish), run: self.run };
+        let head = self.ledger.append(entry, self.run)?;
+        Ok(Receipt { run: self.run, head })
+    }
+}
+
+/// Proof that a run's record is complete and on the disk. Only [`OpenRun::finish`] makes one, so that whoever asks for
+/// it before showing a result cannot show one that is not recorded.
+#[derive(Debug)]
+pub struct Receipt {
+    run: u64,
+    head: Head,
+}
+
+impl Receipt {
+    /// The run's number.
+    pub fn run(&self) -> u64 {
+        self.run
+    }
+
+    /// The ledger's head once the run was recorded. Noted elsewhere, it holds the ledger to this run.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+}

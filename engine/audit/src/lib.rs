@@ -1,0 +1,48 @@
+//! The audit ledger: one record a run, on the disk before the run's results can be seen.
+//!
+//! ```text
+//!   Ledger::begin(RunStart) ── a `started` line, synced ──► OpenRun      then the run reads what it may read
+//!                                                             │
+//!   Receipt ◄── a `finished` line, synced ── OpenRun::finish(RunFinish)  then its results are put in place
+//! ```
+//!
+//! The ledger is a file of JSON lines. Each line is numbered, holds the SHA-256 of the line before it and ends with its
+//! own; a side file, the anchor, holds the number and SHA-256 of the last one. [`verify`] finds lines that were altered,
+//! removed, inserted, repeated or reordered, and a tail that was cut off.
+//!
+//! **What a chain cannot show.** Whoever may write both files can compute the whole chain anew, and can delete both, or
+//! restore an older pair of them. That is found only against a [`Head`] that was noted where they cannot write: every
+//! check prints it, and [`verify`] takes it back. Nor does a ledger show a run that was made with a program that is not
+//! Peristyle.
+//!
+//! **What is absent.** No type here can hold a value of a patient's record: records are made of digests, counts, names,
+//! moments and enumerations, and the only free text is that of a policy or a set-aside. Nothing here opens a table.
+
+mod anchor;
+mod append;
+mod canonical;
+mod error;
+mod finding;
+mod history;
+mod ledger;
+mod line;
+mod locked;
+mod record;
+mod repair;
+mod verify;
+mod view;
+mod walk;
+
+pub use anchor::Head;
+pub use error::AuditError;
+pub use finding::{Finding, LineFault};
+pub use history::{History, Run, Selection};
+pub use ledger::{Ledger, OpenRun, Receipt};
+pub use record::{
+    Activity, Code, Digest, DigestOfParts, FileName, FileSnapshot, FreeText, Moment, Name, Outcome, OutputWritten,
+    RecordError, RegisterUsed, Removed, Repair, Rule, RunFinish, RunStart, SetAside, SourceSnapshot, Standing,
+    TableCounts,
+};
+pub use repair::Repaired;
+pub use verify::{Verification, verify};
+pub use view::{OperatorView, PublicView};

@@ -1,0 +1,186 @@
+//! Records to write: plain ones, and one with every field.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use peristyle_audit::{
+    Activity, Code, Digest, FileName, FileSnapshot, FreeText, Head, Ledger, Moment, Name, Outcome, OutputWritten,
+    Receipt, RegisterUsed, Removed, Rule, RunFinish, RunStart, SetAside, SourceSnapshot, Standing, TableCounts,
+    Verification, verify,
+};
+
+pub fn at(text: &str) -> Moment {
+    Moment::parse("a test's moment", text).unwrap()
+}
+
+pub fn name(text: &str) -> Name {
+    Name::new("a test's name", text).unwrap()
+}
+
+pub fn start() -> RunStart {
+    RunStart {
+        activity: Activity::GenerateDataset,
+        definition_sha256: Some(Digest::of(b"definition")),
+        engine: name("peristyle 0.1.0"),
+        permissions: BTreeSet::new(),
+        policy_sha256: Some(Digest::of(b"policy")),
+        project: Some(name("long-covid")),
+        rules: BTreeMap::from([
+            (Rule::Type1OptOut, Standing::Applied),
+            (Rule::NationalDataOptOut, Standing::NotInPolicy),
+            (Rule::PracticeActivation, Standing::Applied),
+        ]),
+        set_aside: None,
+        started: at("2026-01-31T09:30:00Z"),
+    }
+}
+
+pub fn finish(outcome: Outcome) -> RunFinish {
+    RunFinish { finished: at("2026-01-31T09:41:07Z"), outcome, registers: vec![], source: None, tables: vec![] }
+}
+
+pub fn answered() -> Outcome {
+    Outcome::Answered {
+        outputs: vec![
+            OutputWritten { name: name("dataset"), rows: 41_238, sha256: Digest::of(b"output") },
+            OutputWritten { name: name("events"), rows: 3, sha256: Digest::of(b"events") },
+        ],
+    }
+}
+
+pub fn refused() -> Outcome {
+    Outcome::Refused { code: Code::new("register_stale").unwrap(), exit_code: 21 }
+}
+
+/// A start under a set-aside, with permissions.
+pub fn full_start() -> RunStart {
+    RunStart {
+        activity: Activity::GenerateMeasures,
+        permissions: BTreeSet::from([name("event_level_data"), name("include_ndoo")]),
+        rules: BTreeMap::from([
+            (Rule::Type1OptOut, Standing::LiftedBySetAside),
+            (Rule::NationalDataOptOut, Standing::LiftedByPermission),
+            (Rule::PracticeActivation, Standing::Applied),
+        ]),
+        set_aside: Some(SetAside {
+            agreed_by: ["British Medical Association", "Royal College of General Practitioners"]
+                .map(|body| FreeText::new("a body", body).unwrap())
+                .to_vec(),
+            from: at("2026-01-01T00:00:00Z"),
+            key_sha256: Digest::of(b"key"),
+            reason: FreeText::new("the reason", "Outbreak 2026-01:\nseverity \u{202e}by age").unwrap(),
+            rules: BTreeSet::from([Rule::Type1OptOut]),
+            sha256: Digest::of(b"set-aside"),
+            until: at("2026-03-01T00:00:00Z"),
+        }),
+        started: at("2026-02-01T08:00:00Z"),
+        ..start()
+    }
+}
+
+pub fn full_finish() -> RunFinish {
+    let file = |file: &str, bytes| FileSnapshot {
+        name: FileName::new(file).unwrap(),
+        bytes,
+        footer_sha256: Digest::of(file.as_bytes()),
+    };
+    let removed = |rows, patients| Removed { patients, rows };
+    RunFinish {
+        finished: at("2026-02-01T08:12:30Z"),
+        outcome: answered(),
+        registers: vec![RegisterUsed {
+            as_of: Some(at("2026-01-31T02:00:00Z")),
+            members: 1_603,
+            name: name("type_1_dissents"),
+            rows: 1_611,
+            sha256: Digest::of(b"register"),
+        }],
+        source: Some(
+            SourceSnapshot::of(
+                name("tpp"),
+                vec![file("Patient/part-1.parquet", 9_000_017), file("CodedEvent/part-0.parquet", 880_000_123)],
+            )
+            .unwrap(),
+        ),
+        tables: vec![
+            TableCounts {
+                removed: BTreeMap::from([
+                    (Rule::NationalDataOptOut, removed(1_234_567, 9_874)),
+                    (Rule::PracticeActivation, removed(7_654_321, 4)),
+                ]),
+                rows_passed: 99_000_000,
+                rows_read: 100_234_655,
+                table: name("ehrql.tables.core.clinical_events"),
+            },
+            TableCounts {
+                removed: BTreeMap::from([(Rule::PracticeActivation, removed(13, 13))]),
+                rows_passed: 1_000_000,
+                rows_read: 1_000_013,
+                table: name("ehrql.tables.core.patients"),
+            },
+        ],
+    }
+}
+
+/// A directory of a test's own, and a ledger's path in it.
+pub struct Place {
+    pub directory: tempfile::TempDir,
+    pub ledger: PathBuf,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = directory.path().join("audit.jsonl");
+        Place { directory, ledger }
+    }
+
+    pub fn anchor(&self) -> PathBuf {
+        self.directory.path().join("audit.jsonl.anchor")
+    }
+
+    /// A ledger of runs that were each answered: two lines a run.
+    pub fn with_runs(runs: usize) -> Place {
+        let place = Place::new();
+        for _ in 0..runs {
+            place.run();
+        }
+        place
+    }
+
+    pub fn run(&self) -> Receipt {
+        Ledger::open(&self.ledger).unwrap().begin(start()).unwrap().finish(finish(answered())).unwrap()
+    }
+
+    pub fn verify(&self, noted: Option<Head>) -> Verification {
+        verify(&self.ledger, noted).unwrap()
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        fs::read(&self.ledger).unwrap()
+    }
+
+    /// The lines, each with its end.
+    pub fn lines(&self) -> Vec<Vec<u8>> {
+        self.bytes().split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect()
+    }
+
+    pub fn write_lines(&self, lines: &[Vec<u8>]) {
+        fs::write(&self.ledger, lines.concat()).unwrap();
+    }
+
+    /// A text with the test's directory taken out, for snapshots.
+    pub fn shown(&self, text: impl ToString) -> String {
+        text.to_string().replace(&self.directory.path().display().to_string(), "DIR")
+    }
+
+    pub fn findings(&self) -> Vec<String> {
+        self.verify(None).findings().iter().map(ToString::to_string).collect()
+    }
+}
+
+pub fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}

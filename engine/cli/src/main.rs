@@ -1,2 +1,59 @@
-//! .
-fn main() {}
+//! The `peristyle` command: a study's definition in, an answer out.
+//!
+//! ```text
+//! main ─► args ─► commands/ ─► definition  the document, from JSON or through `ehrql`
+//!                     │        permissions what it needs, before anything is opened
+//!                     │        source      an enclave, opened under a policy
+//!                     ▼        run         execution's plan, batch by batch, into peristyle_outputs
+//!                 exit status, by ui       errors to stderr, results to stdout
+//! ```
+//!
+//! Wording, colour and exit status are decided here and nowhere else. What is absent: nothing here opens a table.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod args;
+mod commands;
+mod conformance;
+mod definition;
+mod exit;
+mod failure;
+mod logging;
+mod panics;
+mod permissions;
+mod run;
+mod settings;
+mod source;
+mod tables;
+mod ui;
+
+use crate::args::Arguments;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(refusal) => return args::refuse(&refusal),
+    };
+    let log_format = arguments.settings.log_format;
+    logging::start(log_format, arguments.command.talks());
+    panics::catch(log_format);
+    let status = match std::panic::catch_unwind(|| commands::run(arguments)) {
+        Ok(Ok(status)) => status,
+        Ok(Err(failure)) => {
+            if !(panics::happened() && failure.status == ExitStatus::Failure) {
+                ui::report(log_format, &failure);
+            }
+            if panics::happened() { ExitStatus::Panic } else { failure.status }
+        }
+        // The hook has said all there is to say.
+        Err(_) => ExitStatus::Panic,
+    };
+    status.into()
+}

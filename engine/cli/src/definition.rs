@@ -1,0 +1,116 @@
+//! The definition: from a document, or from Python through the `ehrql` command.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use peristyle_model::{Catalogue, Dataset, Definition, Limits, Measure};
+
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// Reads and checks a definition; `parameters` go to its Python code.
+pub(crate) fn load(path: &Path, parameters: &[OsString], settings: &Settings) -> Result<Definition, Failure> {
+    let limits = Limits::default();
+    let document = document(path, parameters, settings, &limits)?;
+    Ok(Definition::parse(&document, Catalogue::builtin(), &limits)?)
+}
+
+fn document(path: &Path, parameters: &[OsString], settings: &Settings, limits: &Limits) -> Result<Vec<u8>, Failure> {
+    let is_python = path.extension().is_some_and(|ending| ending == "py");
+    if !is_python && !parameters.is_empty() {
+        let message = format!("`{}` is no Python file, so nothing after `--` can reach its code", path.display());
+        return Err(Failure::new(ExitStatus::Arguments, message).help("give the .py file, or leave the rest out"));
+    }
+    if path == Path::new("-") {
+        return read_at_most(io::stdin().lock(), limits).map_err(|error| {
+            Failure::new(ExitStatus::Files, "cannot read the definition from standard input").cause(error)
+        });
+    }
+    if is_python {
+        return serialised(path, parameters, settings, limits);
+    }
+    if path.extension().is_none_or(|ending| ending != "json") {
+        let message = format!("`{}` is neither a .json nor a .py file", path.display());
+        let help = "give the document that `ehrql serialize-definition` prints as a .json file, a definition in \
+                    Python as a .py file, or `-` for a document on standard input";
+        return Err(Failure::new(ExitStatus::Arguments, message).help(help));
+    }
+    read_file(path, limits)
+}
+
+fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, Failure> {
+    File::open(path).and_then(|file| read_at_most(file, limits)).map_err(|error| {
+        Failure::new(ExitStatus::Files, format!("cannot read the definition `{}`", path.display())).cause(error)
+    })
+}
+
+/// One byte more than the limit is enough for the parser to refuse it.
+fn read_at_most(input: impl Read, limits: &Limits) -> io::Result<Vec<u8>> {
+    let mut document = Vec::new();
+    input.take(limits.document_bytes_max as u64 + 1).read_to_end(&mut document)?;
+    Ok(document)
+}
+
+/// Has the `ehrql` command evaluate the Python. What the definition prints goes to stderr: stdout is for results.
+fn serialised(path: &Path, parameters: &[OsString], settings: &Settings, limits: &Limits) -> Result<Vec<u8>, Failure> {
+    if let Err(error) = std::fs::metadata(path) {
+        let message = format!("cannot read the definition `{}`", path.display());
+        return Err(Failure::new(ExitStatus::Files, message).cause(error));
+    }
+    let temporary = |error: io::Error| {
+        Failure::new(ExitStatus::Files, "cannot make a temporary folder for the serialised definition").cause(error)
+    };
+    let folder = tempfile::tempdir().map_err(temporary)?;
+    let document = folder.path().join("definition.json");
+    let mut command = Command::new(&settings.ehrql);
+    command.arg("serialize-definition").arg(path).arg("--output").arg(&document);
+    if !parameters.is_empty() {
+        command.arg("--").args(parameters);
+    }
+    if std::env::var_os("PYTHONHASHSEED").is_none() {
+        // Python would order sets another way in each run.
+        command.env("PYTHONHASHSEED", "0");
+    }
+    let name = settings.ehrql.to_string_lossy();
+    let status = command.stdin(Stdio::null()).stdout(io::stderr()).status().map_err(|error| {
+        Failure::new(ExitStatus::Definition, format!("cannot run `{name}` to serialise `{}`", path.display()))
+            .cause(error)
+            .help("install ehrQL, or say where it is with --ehrql PATH; or give a serialised definition (.json)")
+    })?;
+    if !status.success() {
+        let message = format!("`{name}` could not serialise `{}` ({status})", path.display());
+        return Err(Failure::new(ExitStatus::Definition, message).help("what it said is above"));
+    }
+    File::open(&document).and_then(|file| read_at_most(file, limits)).map_err(|error| {
+        Failure::new(ExitStatus::Definition, format!("`{name}` said nothing of `{}`", path.display()))
+            .cause(error)
+            .help("is --ehrql the ehrQL command, in a version that has `serialize-definition`?")
+    })
+}
+
+/// The dataset of a definition that must have one.
+pub(crate) fn dataset(definition: &Definition) -> Result<&Dataset, Failure> {
+    match &definition.dataset {
+        Some(Ok(dataset)) => Ok(dataset),
+        Some(Err(error)) => Err(Failure::from(error)),
+        None => Err(without("dataset", "measures", "generate-measures", definition.measures.is_some())),
+    }
+}
+
+/// The measures of a definition that must have some.
+pub(crate) fn measures(definition: &Definition) -> Result<&[Measure], Failure> {
+    match &definition.measures {
+        Some(Ok(measures)) => Ok(measures),
+        Some(Err(error)) => Err(Failure::from(error)),
+        None => Err(without("measures", "a dataset", "generate-dataset", definition.dataset.is_some())),
+    }
+}
+
+fn without(wanted: &str, other: &str, command: &str, has_other: bool) -> Failure {
+    let failure = Failure::new(ExitStatus::Definition, format!("the definition has no {wanted}"));
+    if has_other { failure.help(format!("it has {other}: run it with `peristyle {command}`")) } else { failure }
+}

@@ -1,0 +1,83 @@
+//! Exit statuses: what a program that runs studies can act on.
+
+use std::process::ExitCode;
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExitStatus {
+    /// All went well
+    Success,
+    /// An internal error, or a conformance case failed
+    Failure,
+    /// The command line is wrong
+    Arguments,
+    /// The definition is wrong, or cannot be computed on these tables
+    Definition,
+    /// A file cannot be read or written, or is not what it must be
+    Files,
+    /// A permission is missing
+    Permission,
+    /// The memory limit does not do
+    Memory,
+    /// A panic: a bug
+    Panic,
+    /// What the author's own code asked for
+    Author(u8),
+}
+
+/// Every status that users can meet, for `--help`. The numbers from 10 on are those of ehrQL, where it has one.
+const MEANINGS: [(ExitStatus, &str); 8] = [
+    (ExitStatus::Success, "all went well"),
+    (ExitStatus::Failure, "an internal error; for `conformance`, a case failed"),
+    (ExitStatus::Arguments, "the command line is wrong"),
+    (ExitStatus::Definition, "the definition is wrong, or a value of it cannot be computed (overflow, date range)"),
+    (ExitStatus::Files, "a file or folder cannot be read or written, or is not what it must be"),
+    (ExitStatus::Permission, "a permission is missing"),
+    (ExitStatus::Memory, "the memory limit is too small"),
+    (ExitStatus::Panic, "a bug made the engine stop; nothing was written"),
+];
+
+impl ExitStatus {
+    /// The number that the operating system is told.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            ExitStatus::Success => 0,
+            ExitStatus::Failure => 1,
+            ExitStatus::Arguments => 2,
+            ExitStatus::Definition => 10,
+            ExitStatus::Files => 11,
+            ExitStatus::Permission => 12,
+            ExitStatus::Memory => 20,
+            ExitStatus::Panic => 70,
+            ExitStatus::Author(code) => code,
+        }
+    }
+
+    /// The statuses, one a line.
+    pub(crate) fn table() -> String {
+        let mut table = String::from("Exit status:\n");
+        for (status, meaning) in MEANINGS {
+            table.push_str(&format!("  {:>3}  {meaning}\n", status.code()));
+        }
+        table.push_str("A definition whose own code failed ends with the status that it asked for, else with 10.");
+        table
+    }
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        ExitCode::from(status.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_that_are_scripted_against_stay() {
+        let codes = MEANINGS.map(|(status, _)| status.code());
+        assert_eq!(codes, [0, 1, 2, 10, 11, 12, 20, 70]);
+        assert!(ExitStatus::table().contains("\n   12  a permission is missing\n"));
+    }
+}

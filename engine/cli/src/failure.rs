@@ -1,0 +1,167 @@
+//! Why a command failed, in the words that its user sees.
+
+use std::error::Error;
+
+use datafusion::error::DataFusionError;
+use peristyle_execution::ExecutionError;
+use peristyle_model::{AuthorError, DefinitionError};
+use peristyle_opt_out::SourceError;
+use peristyle_outputs::OutputError;
+use peristyle_synth::SynthError;
+
+use crate::exit::ExitStatus;
+
+/// Why a command failed. Holds no value of a patient's record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// How the process ends
+    pub(crate) status: ExitStatus,
+    /// What is wrong; may have several lines
+    pub(crate) message: String,
+    /// What led to it, the nearest first
+    pub(crate) causes: Vec<String>,
+    /// What to do
+    pub(crate) help: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(status: ExitStatus, message: impl Into<String>) -> Self {
+        Failure { status, message: message.into(), causes: Vec::new(), help: None }
+    }
+
+    /// With what to do about it.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// With what led to it. Only for errors whose texts hold nothing of a record: those of the operating system.
+    pub(crate) fn cause(mut self, cause: impl ToString) -> Self {
+        self.causes.push(cause.to_string());
+        self
+    }
+}
+
+impl From<DefinitionError> for Failure {
+    fn from(error: DefinitionError) -> Self {
+        Failure::new(ExitStatus::Definition, format!("in the definition: {error}"))
+    }
+}
+
+impl From<&AuthorError> for Failure {
+    fn from(error: &AuthorError) -> Self {
+        Failure::new(ExitStatus::Author(error.exit_code.max(1)), error.message.trim_end())
+    }
+}
+
+impl From<&SourceError> for Failure {
+    fn from(error: &SourceError) -> Self {
+        Failure::new(ExitStatus::Files, error.to_string())
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Failure::from(&error)
+    }
+}
+
+impl From<OutputError> for Failure {
+    fn from(error: OutputError) -> Self {
+        let status = match &error {
+            OutputError::NoFormat { .. }
+            | OutputError::UnknownFormat { .. }
+            | OutputError::ManyTablesOneFile { .. } => ExitStatus::Arguments,
+            OutputError::SameFile { .. } => ExitStatus::Definition,
+            OutputError::OutOfOrder { .. } | OutputError::Mismatch { .. } | OutputError::Encoding { .. } => {
+                ExitStatus::Failure
+            }
+            _ => ExitStatus::Files,
+        };
+        Failure::new(status, error.to_string())
+    }
+}
+
+impl From<ExecutionError> for Failure {
+    fn from(error: ExecutionError) -> Self {
+        match &error {
+            ExecutionError::Source(source) => Failure::from(source),
+            ExecutionError::Internal { source, .. } if is_out_of_memory(source) => {
+                Failure::new(ExitStatus::Memory, "the tables could not be put in order within the memory limit")
+                    .help("raise --memory-limit, or give tables that are ordered by patient")
+            }
+            // Its cause stays untold: the texts of libraries may quote rows.
+            ExecutionError::Internal { .. } => Failure::new(ExitStatus::Failure, error.to_string())
+                .help("please report it, with the command and the definition"),
+            _ => Failure::new(ExitStatus::Definition, error.to_string()),
+        }
+    }
+}
+
+fn is_out_of_memory(error: &DataFusionError) -> bool {
+    std::iter::successors(Some(error as &(dyn Error + 'static)), |cause| cause.source())
+        .any(|cause| matches!(cause.downcast_ref(), Some(DataFusionError::ResourcesExhausted(_))))
+}
+
+impl From<DataFusionError> for Failure {
+    /// An error of a plan's stream.
+    fn from(error: DataFusionError) -> Self {
+        Failure::from(ExecutionError::from_stream(error))
+    }
+}
+
+impl From<SynthError> for Failure {
+    fn from(error: SynthError) -> Self {
+        let status = match &error {
+            SynthError::Setting { .. } => ExitStatus::Arguments,
+            SynthError::File { .. } | SynthError::Parquet { .. } => ExitStatus::Files,
+            SynthError::Rows { .. } | SynthError::Thread { .. } => ExitStatus::Failure,
+        };
+        let failure = Failure::new(status, error.to_string());
+        // Nothing that is synthesised is anyone's, so causes may be told.
+        std::iter::successors(error.source(), |cause| cause.source())
+            .fold(failure, |failure, cause| failure.cause(cause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use std::sync::Arc;
+
+    fn source_error() -> SourceError {
+        SourceError::NoSource { table: Arc::from("patients") }
+    }
+
+    #[test]
+    fn our_errors_are_found_inside_those_of_libraries() {
+        let external = |error: Box<dyn Error + Send + Sync>| DataFusionError::External(error);
+        let overflow = || ExecutionError::MeasureOverflow { measure: "m".to_owned(), part: "numerator" };
+        let cases = [
+            (external(Box::new(source_error())), ExitStatus::Files, "no directory of tables"),
+            (external(Box::new(source_error())).context("quotes rows"), ExitStatus::Files, "no directory of tables"),
+            (
+                DataFusionError::Shared(Arc::new(external(Box::new(ExecutionError::Source(source_error()))))),
+                ExitStatus::Files,
+                "no directory of tables",
+            ),
+            (external(Box::new(overflow())), ExitStatus::Definition, "measure 'm'"),
+            (DataFusionError::ResourcesExhausted("secret".into()), ExitStatus::Memory, "memory limit"),
+            (DataFusionError::Execution("cannot cast 'secret'".into()), ExitStatus::Failure, "internal error"),
+        ];
+        for (error, status, text) in cases {
+            let failure = Failure::from(error);
+            assert_eq!(failure.status, status, "{failure:?}");
+            assert!(failure.message.contains(text), "{failure:?}");
+            assert!(!format!("{failure:?}").contains("secret"), "{failure:?}");
+            assert!(!format!("{failure:?}").contains("quotes rows"), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn an_author_cannot_ask_for_success() {
+        let error = AuthorError { message: "stop\n".to_owned(), exit_code: 0 };
+        assert_eq!(Failure::from(&error), Failure::new(ExitStatus::Author(1), "stop"));
+    }
+}

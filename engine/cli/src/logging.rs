@@ -1,0 +1,36 @@
+//! Logs: to stderr, as text or as JSON lines.
+
+use std::io::{self, IsTerminal};
+
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+
+/// The variable that sets what is logged, in the syntax of `tracing_subscriber::EnvFilter`.
+const FILTER_VARIABLE: &str = "PERISTYLE_LOG";
+
+/// How logs, and the final error, are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Starts logging. Commands that talk to people themselves log warnings only, unless JSON is asked for.
+pub(crate) fn start(format: LogFormat, talks: bool) {
+    let own = if talks && format == LogFormat::Text { "warn" } else { "info" };
+    // DataFusion and its neighbours may log values: they stay silent but for what the user asks for by name.
+    let default = format!(
+        "off,peristyle={own},peristyle_execution={own},peristyle_opt_out={own},peristyle_outputs={own},\
+         peristyle_model={own}"
+    );
+    let filter = EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    // A second subscriber is only ever refused; the first one stays.
+    let _ = match format {
+        LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => logs.json().flatten_event(true).with_current_span(false).try_init(),
+    };
+}

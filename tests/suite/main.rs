@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod cells;
+mod docs;
+mod cli;
 mod document;
 mod engine;
 mod files;
 mod oracle;
 mod property;
+mod shared;
 mod spec;
 mod tables;

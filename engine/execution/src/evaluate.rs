@@ -102,6 +102,9 @@ impl<'a> Evaluation<'a> {
                 self.note(slot, step, &held, &faults)?;
             }
             self.slots[slot] = Some(held);
+            for unused in &program.frees[slot] {
+                self.slots[*unused] = None;
+            }
         }
         Ok(())
     }
@@ -199,7 +202,7 @@ impl<'a> Evaluation<'a> {
             StepOp::CodeIndex(index) => {
                 let index = &self.program.code_indexes[*index];
                 let column = self.column(index.table, index.column)?;
-                return Ok(Held::Codes(Arc::new(CodeMatches::find(index, &column)?)));
+                return Ok(Held::Codes(Arc::new(index.find(&column)?)));
             }
             StepOp::CodeRows { index, list } => {
                 let Held::Codes(matches) = self.held(*index)? else {
@@ -207,7 +210,7 @@ impl<'a> Evaluation<'a> {
                 };
                 let table = matches.table();
                 let offsets = &self.block.tables[table].offsets;
-                return Ok(Held::Rows(DomainRows::chosen(matches.rows(*list), offsets)));
+                return Ok(Held::Rows(DomainRows::chosen(matches.rows(*list).to_vec(), offsets)));
             }
             StepOp::FilterRows { parent, condition, by_patient } => {
                 let truth = self.vector(*condition)?.truth()?;
@@ -221,7 +224,7 @@ impl<'a> Evaluation<'a> {
                 let keys = keys.iter().map(|key| self.vector(*key).cloned()).collect::<Result<Vec<_>>>()?;
                 return Ok(Held::Patients(pick::pick(self.rows(*rows)?, &keys, *position)?));
             }
-            StepOp::ConstantSet(members) => return Ok(Held::ConstantSet(Arc::new(members.clone()))),
+            StepOp::ConstantSet(members) => return Ok(Held::ConstantSet(members.clone())),
             StepOp::Combine { source, rows } => {
                 let rows = self.rows(*rows)?.clone();
                 return Ok(Held::Combined(self.vector(*source)?.to_array(rows.len(), step.physical), rows));

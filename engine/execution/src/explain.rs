@@ -69,7 +69,7 @@ fn step_text(program: &Program, step: &Step) -> String {
         StepOp::TableRows(table) => format!("rows of table {table}"),
         StepOp::CodeIndex(index) => {
             let index = &program.code_indexes[*index];
-            format!("match {} code lists against {}", index.lists.len(), column(index.table, index.column))
+            format!("match {} code lists against {}", index.lists_len, column(index.table, index.column))
         }
         StepOp::CodeRows { index, list } => format!("rows of code list {list} of #{index}"),
         StepOp::FilterRows { parent, condition, .. } => format!("rows of #{parent} where #{condition}"),

@@ -25,6 +25,7 @@ use peristyle_model::graph::{
 };
 use peristyle_model::types::Physical;
 
+use crate::code_index::CodeIndex;
 use crate::kernels::sets::ConstantMembers;
 
 pub(crate) use lower::{Query, compile};
@@ -55,20 +56,12 @@ pub(crate) struct TableUse {
     pub(crate) columns: Vec<usize>,
 }
 
-/// Code lists that are looked up in one pass over a column.
-#[derive(Clone, Debug)]
-pub(crate) struct CodeIndex {
-    pub(crate) table: TableIx,
-    pub(crate) column: usize,
-    pub(crate) lists: Vec<Arc<[Constant]>>,
-}
-
 /// What a step does. Slots are those of earlier steps.
 #[derive(Clone, Debug)]
 pub(crate) enum StepOp {
     /// All rows of a table
     TableRows(TableIx),
-    /// The rows that each code list of a [`CodeIndex`] matches
+    /// The rows that each code list of one of [`Program::code_indexes`] matches
     CodeIndex(usize),
     /// The rows that one of them matches
     CodeRows {
@@ -88,7 +81,7 @@ pub(crate) enum StepOp {
         position: Position,
     },
     Constant(Constant),
-    ConstantSet(ConstantMembers),
+    ConstantSet(Arc<ConstantMembers>),
     Parameter(Parameter),
     /// A column of a one-row table
     PatientColumn {
@@ -215,13 +208,24 @@ pub(crate) struct QueryOutput {
     pub(crate) events: Vec<EventOutput>,
 }
 
+impl QueryOutput {
+    /// All slots that the query yields.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> {
+        let members = self.events.iter().flat_map(|event| event.members.iter().map(|(_, slot, _)| *slot));
+        let rows = self.events.iter().map(|event| event.rows);
+        self.columns.iter().map(|(slot, _)| *slot).chain(members).chain(rows).chain([self.population])
+    }
+}
+
 /// Steps in order, and what comes of them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) graph: Arc<Graph>,
     pub(crate) tables: Vec<TableUse>,
     pub(crate) code_indexes: Vec<CodeIndex>,
     pub(crate) steps: Vec<Step>,
+    /// For each step the slots that nobody reads after it, so that memory does not grow with the definition
+    pub(crate) frees: Vec<Vec<Slot>>,
     pub(crate) outputs: Vec<QueryOutput>,
     /// For each table what its rows must satisfy to matter at all
     pub(crate) needs: Vec<needs::RowNeeds>,

@@ -11,9 +11,8 @@ use super::domains::Domains;
 use super::expressions::{Expr, ExprId, Expressions, PickIx, for_each_row_input};
 use super::lower::{LoweredQuery, Query, code_list_test, is_set};
 use super::needs::row_needs;
-use super::{
-    CodeIndex, DomainIx, EventOutput, PATIENTS, Program, QueryOutput, QuerySet, Slot, Step, StepOp, TableIx, TableUse,
-};
+use super::{DomainIx, EventOutput, PATIENTS, Program, QueryOutput, QuerySet, Slot, Step, StepOp, TableIx, TableUse};
+use crate::code_index::CodeIndex;
 use crate::kernels::sets::ConstantMembers;
 
 /// Something that a step can compute.
@@ -33,7 +32,8 @@ pub(super) struct Scheduler<'a> {
     expressions: &'a Expressions,
     domains: &'a Domains,
     tables: Vec<TableUse>,
-    code_indexes: Vec<CodeIndex>,
+    /// For each column that code lists are looked up in: its table and index, and the lists
+    code_columns: Vec<(TableIx, usize, Vec<Arc<[Constant]>>)>,
     code_index_ids: HashMap<(TableIx, usize), usize>,
     slots: HashMap<Want, Slot>,
     steps: Vec<Step>,
@@ -52,7 +52,7 @@ impl<'a> Scheduler<'a> {
             expressions,
             domains,
             tables,
-            code_indexes: Vec::new(),
+            code_columns: Vec::new(),
             code_index_ids: HashMap::new(),
             slots: HashMap::new(),
             steps: Vec::new(),
@@ -233,7 +233,7 @@ impl<'a> Scheduler<'a> {
                 Op::Value(constant) => Arc::new([constant.clone()]),
                 _ => return internal_err!("a code list is not constant"),
             };
-            let lists = &mut self.code_indexes[index].lists;
+            let lists = &mut self.code_columns[index].2;
             lists.push(members);
             let list = lists.len() - 1;
             return Ok(StepOp::CodeRows { index: self.slot(Want::CodeIndex(table, column))?, list });
@@ -248,8 +248,8 @@ impl<'a> Scheduler<'a> {
 
     fn code_index(&mut self, table: TableIx, column: usize) -> usize {
         *self.code_index_ids.entry((table, column)).or_insert_with(|| {
-            self.code_indexes.push(CodeIndex { table, column, lists: Vec::new() });
-            self.code_indexes.len() - 1
+            self.code_columns.push((table, column, Vec::new()));
+            self.code_columns.len() - 1
         })
     }
 
@@ -274,7 +274,7 @@ impl<'a> Scheduler<'a> {
                 _ => return internal_err!("a constant is none"),
             },
             Expr::ConstantSet(node) => match &self.graph.node(*node).op {
-                Op::ValueSet(set) => StepOp::ConstantSet(ConstantMembers::new(&set.0)),
+                Op::ValueSet(set) => StepOp::ConstantSet(Arc::new(ConstantMembers::new(&set.0))),
                 _ => return internal_err!("a constant set is none"),
             },
             Expr::Parameter(parameter) => StepOp::Parameter(*parameter),
@@ -330,10 +330,7 @@ impl<'a> Scheduler<'a> {
     /// Marks who needs which step, and closes the program.
     pub(super) fn finish(mut self, graph: Arc<Graph>) -> Result<Program> {
         for (query, output) in self.outputs.iter().enumerate() {
-            let events = output.events.iter();
-            let members = events.clone().flat_map(|event| event.members.iter().map(|(_, slot, _)| *slot));
-            let columns = output.columns.iter().map(|(slot, _)| *slot);
-            for slot in columns.chain(members).chain(events.map(|event| event.rows)).chain([output.population]) {
+            for slot in output.slots() {
                 self.steps[slot].queries.insert(query);
             }
             self.steps[output.population].populations.insert(query);
@@ -354,14 +351,10 @@ impl<'a> Scheduler<'a> {
             &self.outputs,
             &self.slots_of_rows(),
         );
-        Ok(Program {
-            graph,
-            tables: self.tables,
-            code_indexes: self.code_indexes,
-            steps: self.steps,
-            outputs: self.outputs,
-            needs,
-        })
+        let code_indexes =
+            self.code_columns.iter().map(|(table, column, lists)| CodeIndex::new(*table, *column, lists)).collect();
+        let frees = frees(&self.steps, &self.outputs);
+        Ok(Program { frees, graph, tables: self.tables, code_indexes, steps: self.steps, outputs: self.outputs, needs })
     }
 
     /// For each slot that holds rows, their domain.
@@ -372,6 +365,28 @@ impl<'a> Scheduler<'a> {
         });
         rows.collect()
     }
+}
+
+/// For each step the slots that it is the last to read. Outputs stay, and so does what every interval reads again.
+fn frees(steps: &[Step], outputs: &[QueryOutput]) -> Vec<Vec<Slot>> {
+    let mut last_use: Vec<Option<Slot>> = vec![None; steps.len()];
+    let mut kept = vec![false; steps.len()];
+    for (slot, step) in steps.iter().enumerate() {
+        for input in step.inputs() {
+            last_use[input] = Some(slot);
+            kept[input] |= step.varies && !steps[input].varies;
+        }
+    }
+    outputs.iter().flat_map(QueryOutput::slots).for_each(|slot| kept[slot] = true);
+    let mut frees = vec![Vec::new(); steps.len()];
+    for (slot, last) in last_use.iter().enumerate() {
+        if let Some(last) = last
+            && !kept[slot]
+        {
+            frees[*last].push(slot);
+        }
+    }
+    frees
 }
 
 impl Step {

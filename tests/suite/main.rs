@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod cells;
-mod docs;
 mod cli;
+mod docs;
 mod document;
 mod engine;
 mod files;

@@ -241,32 +241,28 @@ impl Generator<'_, '_> {
     }
 
     fn case(&mut self, type_name: &str, scope: Scope<'_>, depth: usize) -> Series {
-        let mut many = false;
-        let mut cases: Vec<(Json, Json)> = vec![];
-        let mut optional = |generator: &mut Self, chances: usize| {
-            if generator.choices.one_in(chances) {
-                return Json::Null;
-            }
-            let value = generator.series(type_name, scope, depth + 1);
-            many |= value.many;
-            value.node
-        };
         // One value at least is not NULL, so that there is a type.
-        let first = optional(self, usize::MAX);
-        let mut values = vec![first];
+        let mut values = vec![Some(self.series(type_name, scope, depth + 1))];
         for _ in 0..self.choices.below(3) {
-            values.push(optional(self, 4));
+            values.push(self.or_null(4, type_name, scope, depth));
         }
-        let default = optional(self, 3);
+        let default = self.or_null(3, type_name, scope, depth);
+        let mut many = default.as_ref().is_some_and(|default| default.many);
+        let mut cases: Vec<(Json, Json)> = vec![];
+        let node = |value: Option<Series>| value.map_or(Json::Null, |value| value.node);
         for value in values {
             let condition = self.series("bool", scope, depth + 1);
-            many |= condition.many;
             // A condition that stands twice in a document is one key.
             if cases.iter().all(|(known, _)| *known != condition.node) {
-                cases.push((condition.node, value));
+                many |= condition.many || value.as_ref().is_some_and(|value| value.many);
+                cases.push((condition.node, node(value)));
             }
         }
-        Series { node: self.document.case(cases, default), many }
+        Series { node: self.document.case(cases, node(default)), many }
+    }
+
+    fn or_null(&mut self, chances: usize, type_name: &str, scope: Scope<'_>, depth: usize) -> Option<Series> {
+        if self.choices.one_in(chances) { None } else { Some(self.series(type_name, scope, depth + 1)) }
     }
 
     fn extreme_of(&mut self, type_name: &str, scope: Scope<'_>, depth: usize) -> Series {

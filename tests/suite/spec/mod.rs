@@ -30,6 +30,15 @@ fn run(name: &str) {
     assert!(failures.is_empty(), "{} failed\n\n{}", failures.len(), failures.join("\n\n"));
 }
 
+/// The document and the tables of one definition in the language of the spec files, over tables of another module.
+pub(crate) fn study(text: &str, module: &str) -> (serde_json::Value, Vec<crate::tables::Table>) {
+    let mut cases = parser::cases(&format!("case study\n{text}")).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let mut case = cases.remove(0);
+    case.tables.iter_mut().for_each(|given| given.table.module = module.to_owned());
+    let document = build::document(&case).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    (document, case.tables.into_iter().map(|given| given.table).collect())
+}
+
 macro_rules! spec_files {
     ($($name:ident),* $(,)?) => {
         const FILES: &[&str] = &[$(stringify!($name)),*];

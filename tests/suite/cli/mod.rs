@@ -1,0 +1,11 @@
+//! The command line as its users see it: exit status, stdout and stderr of the built binary, as snapshots.
+
+mod conformance;
+mod definitions;
+mod outputs;
+mod python;
+mod runs;
+mod sandbox;
+mod sources;
+
+pub(crate) use sandbox::{Run, Sandbox};

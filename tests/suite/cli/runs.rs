@@ -1,0 +1,59 @@
+//! `explain` and `demo`.
+
+use super::sandbox::{Sandbox, transcripts};
+
+#[test]
+fn explain_shows_graph_scans_and_operators() {
+    let sandbox = Sandbox::new();
+    sandbox.study(
+        "study.json",
+        "
+patients patients
+  patient | date_of_birth:date | sex:str
+  1       | 1970-01-01         | female
+events clinical_events
+  patient | date:date  | snomedct_code:SNOMEDCTCode | numeric_value:float
+  1       | 2020-05-01 | 111111                     | 1.5
+population = patients.date_of_birth < 2000-01-01
+let coded = clinical_events.where(date >= 2020-01-01 and snomedct_code.is_in({SNOMEDCTCode(\"111111\")}))
+last = coded.sort_by(date).last_for_patient().numeric_value
+count = coded.count_for_patient()
+",
+    );
+    let lines = ["explain study.json", "explain study.json --dummy-tables absent"];
+    let text = transcripts(&sandbox, &lines);
+    // Where the empty tables were made.
+    let text: String = text.lines().map(|line| format!("{}\n", without_temporary_folder(line))).collect();
+    insta::assert_snapshot!(text);
+}
+
+fn without_temporary_folder(line: &str) -> String {
+    let temporary = std::env::temp_dir().to_string_lossy().into_owned();
+    match line.split_once(&format!("{temporary}/")) {
+        Some((before, after)) => {
+            let rest = after.split_once('/').map_or("", |(_, rest)| rest);
+            format!("{before}[TEMPORARY]/{rest}")
+        }
+        None => line.to_owned(),
+    }
+}
+
+#[test]
+fn the_demo_makes_runs_and_shows() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run("demo --patients 300");
+    assert_eq!(run.status, Some(0), "{run:?}");
+    assert_eq!(run.stderr, "", "nothing to complain of");
+    for text in ["A population of 300 patients", "patient_id", "interval_start", "peristyle-demo/answers"] {
+        assert!(run.stdout.contains(text), "`{text}` is not in\n{}", run.stdout);
+    }
+    assert_eq!(sandbox.list("peristyle-demo"), ["answers", "definitions", "tables"]);
+
+    // What it made can be run by hand, as it says.
+    let again = sandbox.run(
+        "generate-dataset peristyle-demo/definitions/dataset.json --dummy-tables peristyle-demo/tables --output d.csv",
+    );
+    assert_eq!(again.status, Some(0), "{again:?}");
+    let rows = sandbox.read("d.csv").lines().count();
+    assert!((10..=301).contains(&rows), "{rows} rows");
+}

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use super::pages::Page;
-use super::run::peristyle;
+use crate::cli::binary;
 
 type Options = BTreeSet<String>;
 
 fn help(arguments: &[&str]) -> String {
-    let output = Command::new(peristyle()).args(arguments).arg("--help").output().expect("the command");
+    let output =
+        Command::new(binary()).args(arguments).arg("--help").env("COLUMNS", "100").output().expect("the command");
     assert!(output.status.success(), "{arguments:?} --help");
     String::from_utf8(output.stdout).expect("text")
 }

@@ -1,9 +1,10 @@
 //! Runs what pages tell their readers to run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::pages::Exchange;
+use crate::cli::binary;
 
 /// What a command that ended says.
 struct Ended {
@@ -11,16 +12,8 @@ struct Ended {
     output: String,
 }
 
-/// The `peristyle` that was built along with the tests.
-pub(super) fn peristyle() -> PathBuf {
-    let own = std::env::current_exe().expect("a test is a program");
-    let built = own.parent().and_then(Path::parent).expect("a target directory").join("peristyle");
-    assert!(built.is_file(), "{} is not there: run `cargo build --release` first", built.display());
-    built
-}
-
 fn bash(script: &str, folder: &Path) -> Ended {
-    let binaries = peristyle().parent().expect("a folder").to_owned();
+    let binaries = binary().parent().expect("a folder").to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([binaries].into_iter().chain(std::env::split_paths(&path))).expect("a PATH");
     let ended = Command::new("bash")

@@ -105,8 +105,13 @@ fn anchor_text(head: &Head) -> io::Result<Vec<u8>> {
 pub(crate) fn write_anchor(ledger: &Path, head: &Head) -> io::Result<()> {
     let path = anchor_path(ledger);
     let new = beside(ledger, ".anchor.new");
-    // One that a crash left is written over: the lock says that nobody else is writing it.
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    // One that a crash left is in the way: the lock says that nobody else is writing it. It is removed and not written
+    // over, so that no link that somebody put there is followed.
+    match fs::remove_file(&new) {
+        Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(reason),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(&anchor_text(head)?)?;
     file.sync_all()?;
     fs::rename(&new, &path)?;

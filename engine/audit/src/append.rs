@@ -43,7 +43,7 @@ pub(crate) fn sound_end(ledger: &LockedLedger) -> Result<SoundEnd, AuditError> {
     let end = end_of_whole_lines(ledger, extent)?;
     match extent.torn_bytes {
         0 => Ok(end),
-        bytes => Err(unsound(ledger, Finding::Torn { line: end.head.sequence + 1, bytes })),
+        bytes => Err(unsound(ledger, Finding::Torn { line: end.head.sequence.saturating_add(1), bytes })),
     }
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn end_of_whole_lines(ledger: &LockedLedger, extent: Extent) -> Resul
 fn difference(head: Head, anchor: Head) -> Finding {
     if head.sequence < anchor.sequence {
         Finding::CutOff { last: head.sequence, anchored: anchor.sequence }
-    } else if head.sequence > anchor.sequence + 1 {
+    } else if head.sequence > anchor.sequence.saturating_add(1) {
         Finding::PastAnchor { last: head.sequence, anchored: anchor.sequence }
     } else {
         Finding::NotAnchored { sequence: anchor.sequence }
@@ -86,7 +86,7 @@ fn unsound(ledger: &LockedLedger, finding: Finding) -> AuditError {
 
 /// Appends one line after a sound end. When this returns the new head, the line and its anchor are on the disk.
 pub(crate) fn append(medium: &mut impl Medium, path: &Path, end: SoundEnd, entry: Entry) -> Result<Head, AuditError> {
-    let sequence = end.head.sequence + 1;
+    let sequence = end.head.sequence.saturating_add(1);
     let line = SealedLine::new(entry, end.head.sha256, sequence)?;
     let fault = |doing, reason, undone| AuditError::NotRecorded {
         path: path.to_owned(),
@@ -110,4 +110,170 @@ pub(crate) fn append(medium: &mut impl Medium, path: &Path, end: SoundEnd, entry
     // From here on the line stays: the anchor may already name it.
     medium.write_anchor(&head).map_err(|reason| fault("write its anchor", reason, false))?;
     if medium.is_in_place() { Ok(head) } else { Err(AuditError::Replaced { path: path.to_owned() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::locked::IfMissing;
+    use crate::record::{Activity, Moment, Name, RunStart};
+    use crate::{Ledger, verify};
+
+    /// A disk on which one call fails, or that one and all after it.
+    struct FaultyDisk {
+        ledger: LockedLedger,
+        calls: usize,
+        fault: Fault,
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    struct Fault {
+        /// The call that fails, counted from 0
+        at_call: usize,
+        /// Whether every later call fails too
+        for_good: bool,
+        /// How many sixteenths of a failing call are done before it fails
+        done_sixteenths: usize,
+        kind: io::ErrorKind,
+    }
+
+    impl FaultyDisk {
+        fn fails(&mut self) -> bool {
+            let call = self.calls;
+            self.calls += 1;
+            call == self.fault.at_call || (self.fault.for_good && call > self.fault.at_call)
+        }
+
+        fn error<T>(&self) -> io::Result<T> {
+            Err(self.fault.kind.into())
+        }
+    }
+
+    impl Medium for FaultyDisk {
+        fn append(&mut self, line: &[u8]) -> io::Result<()> {
+            if self.fails() {
+                self.ledger.append(&line[..line.len() * self.fault.done_sixteenths / 16])?;
+                return self.error();
+            }
+            self.ledger.append(line)
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            if self.fails() { self.error() } else { self.ledger.sync() }
+        }
+
+        fn cut(&mut self, whole_bytes: u64) -> io::Result<()> {
+            if self.fails() { self.error() } else { self.ledger.cut(whole_bytes) }
+        }
+
+        fn write_anchor(&mut self, head: &Head) -> io::Result<()> {
+            let fails = self.fails();
+            if !fails || self.fault.done_sixteenths == 16 {
+                self.ledger.write_anchor(head)?;
+            }
+            if fails { self.error() } else { Ok(()) }
+        }
+
+        fn is_in_place(&self) -> bool {
+            self.ledger.is_in_place()
+        }
+    }
+
+    fn start() -> RunStart {
+        RunStart {
+            activity: Activity::GenerateDataset,
+            definition_sha256: None,
+            engine: Name::new("the engine", "peristyle 0.1.0").unwrap(),
+            permissions: Default::default(),
+            policy_sha256: None,
+            project: None,
+            rules: Default::default(),
+            set_aside: None,
+            started: moment(),
+        }
+    }
+
+    fn moment() -> Moment {
+        Moment::parse("the start", "2026-01-31T09:30:00Z").unwrap()
+    }
+
+    /// A ledger of two lines; with `anchor_behind`, its anchor is that of the first.
+    fn ledger(directory: &tempfile::TempDir, anchor_behind: bool) -> PathBuf {
+        let path = directory.path().join("audit.jsonl");
+        let ledger = Ledger::open(&path).unwrap();
+        drop(ledger.begin(start()).unwrap());
+        let anchor = crate::anchor::anchor_path(&path);
+        let first = fs::read(&anchor).unwrap();
+        drop(ledger.begin(start()).unwrap());
+        if anchor_behind {
+            fs::write(anchor, first).unwrap();
+        }
+        path
+    }
+
+    /// Appends on a faulty disk; then sees that the ledger is as the error says, and can be brought to take runs again.
+    fn check(fault: Fault, anchor_behind: bool) -> bool {
+        let directory = tempfile::tempdir().unwrap();
+        let path = ledger(&directory, anchor_behind);
+        let before = fs::read(&path).unwrap();
+        let locked = LockedLedger::open(&path, IfMissing::Refuse).unwrap();
+        let end = sound_end(&locked).unwrap();
+        let mut disk = FaultyDisk { ledger: locked, calls: 0, fault };
+        let appended = append(&mut disk, &path, end, Entry::Started(Box::new(start())));
+        drop(disk);
+        let after = fs::read(&path).unwrap();
+        assert!(after.starts_with(&before), "what was recorded stays");
+        let Err(error) = appended else {
+            assert_eq!(verify(&path, None).unwrap().lines(), 3);
+            return false;
+        };
+        let AuditError::NotRecorded { line: 3, undone, .. } = error else { panic!("{error}") };
+        assert!(!undone || after == before, "{fault:?}");
+        if let Err(refusal) = Ledger::open(&path) {
+            assert!(matches!(refusal, AuditError::Unsound { finding: Finding::Torn { line: 3, .. }, .. }), "{refusal}");
+            Ledger::repair(&path, moment()).unwrap();
+        }
+        drop(Ledger::open(&path).unwrap().begin(start()).unwrap());
+        let verification = verify(&path, None).unwrap();
+        assert_eq!(verification.findings(), [], "{fault:?}");
+        true
+    }
+
+    #[test]
+    fn whichever_call_fails_the_caller_learns_of_it_and_the_ledger_goes_on() {
+        for anchor_behind in [false, true] {
+            for for_good in [false, true] {
+                for done_sixteenths in [0, 1, 8, 15, 16] {
+                    let kind = io::ErrorKind::StorageFull;
+                    let fault = |at_call| Fault { at_call, for_good, done_sixteenths, kind };
+                    let calls = (0..).take_while(|&at_call| check(fault(at_call), anchor_behind)).count();
+                    assert_eq!(calls, if anchor_behind { 5 } else { 3 }, "every call was made to fail once");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_full_and_of_a_read_only_disk() {
+        let said = [
+            (io::ErrorKind::StorageFull, 0, false),
+            (io::ErrorKind::ReadOnlyFilesystem, 0, true),
+            (io::ErrorKind::Other, 2, false),
+        ]
+        .map(|(kind, at_call, for_good)| {
+            let directory = tempfile::tempdir().unwrap();
+            let path = ledger(&directory, false);
+            let locked = LockedLedger::open(&path, IfMissing::Refuse).unwrap();
+            let end = sound_end(&locked).unwrap();
+            let fault = Fault { at_call, for_good, done_sixteenths: 8, kind };
+            let mut disk = FaultyDisk { ledger: locked, calls: 0, fault };
+            let error = append(&mut disk, &path, end, Entry::Started(Box::new(start()))).unwrap_err();
+            error.to_string().replace(&directory.path().display().to_string(), "DIR")
+        });
+        insta::assert_snapshot!(said.join("\n"));
+    }
 }

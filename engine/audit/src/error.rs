@@ -22,8 +22,8 @@ pub enum AuditError {
     },
     /// A line could not be written, or not be brought to the disk.
     #[error(
-        "audit ledger `{}`: line {line} could not be recorded (cannot {doing}: {reason}), so that the run must show no \
-         result. {advice}{left}",
+        "audit ledger `{}`: line {line} could not be recorded (cannot {doing}: {reason}), so the run must show no result. \
+         {advice}{left}",
         path.display(), advice = advice(reason), left = left(*undone)
     )]
     NotRecorded {
@@ -51,7 +51,7 @@ pub enum AuditError {
         path.display()
     )]
     OpenToOthers {
-        /// The ledger or its anchor
+        /// The ledger
         path: PathBuf,
         /// Its permission bits
         mode: u32,

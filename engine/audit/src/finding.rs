@@ -99,7 +99,10 @@ impl fmt::Display for LineFault {
         f.write_str(match self {
             LineFault::NoSeal => "it does not end with its SHA-256",
             LineFault::Digest => "its SHA-256 is not that of its text",
-            LineFault::NotARecord => "it is not a record in the form that this version of Peristyle writes",
+            LineFault::NotARecord => {
+                "it is sealed, and not a record in the form that this version of Peristyle writes; a newer one may have \
+                 written it"
+            }
             LineFault::TooLong => "it is longer than any record",
         })
     }

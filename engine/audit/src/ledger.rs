@@ -85,7 +85,13 @@ impl OpenRun {
 }
 
 /// Proof that a run's record is complete and on the disk. Only [`OpenRun::finish`] makes one, so that whoever asks for
-/// it before showing a result cannot show one that is not recorded.
+/// it before showing a result cannot show one that is not recorded:
+///
+/// ```compile_fail
+/// fn forged(head: peristyle_audit::Head) -> peristyle_audit::Receipt {
+///     peristyle_audit::Receipt { run: 1, head }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Receipt {
     run: u64,

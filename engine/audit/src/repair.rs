@@ -44,7 +44,7 @@ impl Ledger {
             return Err(AuditError::NothingToRepair { path: path.to_owned() });
         }
         let end = end_of_whole_lines(&locked, extent)?;
-        let line = end.head.sequence + 1;
+        let line = end.head.sequence.saturating_add(1);
         let moved_to = set_aside(&locked, extent.whole_bytes, extent.torn_bytes, line)?;
         let name = moved_to.path.file_name().unwrap_or_default().to_string_lossy();
         let repair = Repair {

@@ -88,7 +88,7 @@ impl Landmark {
 
 impl Walk {
     fn lines(&mut self, file: &File, whole_bytes: u64, mut each: impl FnMut(Line)) -> io::Result<()> {
-        let mut reader = BufReader::with_capacity(1 << 20, file.take(whole_bytes));
+        let mut reader = BufReader::with_capacity(64 << 10, file.take(whole_bytes));
         let mut text = Vec::new();
         loop {
             text.clear();
@@ -123,8 +123,9 @@ impl Walk {
     fn check(&mut self, line: &Line) {
         let at = self.walked.lines;
         let head = Head { sequence: line.sequence, sha256: line.sha256 };
-        let next = self.before.sequence + 1;
-        let next_or_unread = next + self.unread;
+        // A number that somebody forged may be the greatest that there is.
+        let next = self.before.sequence.saturating_add(1);
+        let next_or_unread = next.saturating_add(self.unread);
         if line.sequence < next {
             self.walked.find(Finding::OutOfPlace { line: at, sequence: line.sequence });
         } else if line.sequence > next_or_unread {
@@ -159,7 +160,7 @@ impl Walk {
     }
 
     fn check_anchor(&mut self, anchor: Anchor, torn_bytes: u64) {
-        let last = self.before.sequence + self.unread;
+        let last = self.before.sequence.saturating_add(self.unread);
         match anchor {
             // A ledger that was just made: its anchor comes next.
             Anchor::Missing if self.walked.lines == 0 && torn_bytes == 0 => {}
@@ -172,7 +173,7 @@ impl Walk {
             Anchor::At(Head { sequence, .. }) if !self.anchor.passed && sequence <= self.before.sequence => {
                 self.walked.find(Finding::NotAnchored { sequence });
             }
-            Anchor::At(Head { sequence, .. }) if last > sequence + 1 => {
+            Anchor::At(Head { sequence, .. }) if last > sequence.saturating_add(1) => {
                 self.walked.find(Finding::PastAnchor { last, anchored: sequence });
             }
             Anchor::At(_) => {}

@@ -97,7 +97,7 @@ pub struct FreeText(String);
 impl FreeText {
     /// The escaped text, or [`RecordError::TextLength`] that says `what` it was of.
     pub fn new(what: &'static str, text: &str) -> Result<FreeText, RecordError> {
-        bounded(what, escaped(text), FREE_TEXT_CHARACTERS_MAX).map(FreeText)
+        bounded(what, escaped(text.trim()), FREE_TEXT_CHARACTERS_MAX).map(FreeText)
     }
 }
 
@@ -136,7 +136,7 @@ fn read_back(text: &str, most: usize) -> Result<String, RecordError> {
 
 fn escaped(text: &str) -> String {
     let mut seen = String::with_capacity(text.len());
-    for character in text.trim().chars() {
+    for character in text.chars() {
         match character {
             '\\' => seen.push_str("\\\\"),
             unseen if is_unseen(unseen) => seen.extend(unseen.escape_unicode()),

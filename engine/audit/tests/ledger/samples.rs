@@ -1,7 +1,8 @@
 //! Records to write: plain ones, and one with every field.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use peristyle_audit::{
@@ -10,15 +11,15 @@ use peristyle_audit::{
     Verification, verify,
 };
 
-pub fn at(text: &str) -> Moment {
+pub(crate) fn at(text: &str) -> Moment {
     Moment::parse("a test's moment", text).unwrap()
 }
 
-pub fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     Name::new("a test's name", text).unwrap()
 }
 
-pub fn start() -> RunStart {
+pub(crate) fn start() -> RunStart {
     RunStart {
         activity: Activity::GenerateDataset,
         definition_sha256: Some(Digest::of(b"definition")),
@@ -36,11 +37,11 @@ pub fn start() -> RunStart {
     }
 }
 
-pub fn finish(outcome: Outcome) -> RunFinish {
+pub(crate) fn finish(outcome: Outcome) -> RunFinish {
     RunFinish { finished: at("2026-01-31T09:41:07Z"), outcome, registers: vec![], source: None, tables: vec![] }
 }
 
-pub fn answered() -> Outcome {
+pub(crate) fn answered() -> Outcome {
     Outcome::Answered {
         outputs: vec![
             OutputWritten { name: name("dataset"), rows: 41_238, sha256: Digest::of(b"output") },
@@ -49,12 +50,12 @@ pub fn answered() -> Outcome {
     }
 }
 
-pub fn refused() -> Outcome {
+pub(crate) fn refused() -> Outcome {
     Outcome::Refused { code: Code::new("register_stale").unwrap(), exit_code: 21 }
 }
 
 /// A start under a set-aside, with permissions.
-pub fn full_start() -> RunStart {
+pub(crate) fn full_start() -> RunStart {
     RunStart {
         activity: Activity::GenerateMeasures,
         permissions: BTreeSet::from([name("event_level_data"), name("include_ndoo")]),
@@ -79,7 +80,7 @@ pub fn full_start() -> RunStart {
     }
 }
 
-pub fn full_finish() -> RunFinish {
+pub(crate) fn full_finish() -> RunFinish {
     let file = |file: &str, bytes| FileSnapshot {
         name: FileName::new(file).unwrap(),
         bytes,
@@ -124,24 +125,24 @@ pub fn full_finish() -> RunFinish {
 }
 
 /// A directory of a test's own, and a ledger's path in it.
-pub struct Place {
-    pub directory: tempfile::TempDir,
-    pub ledger: PathBuf,
+pub(crate) struct Place {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) ledger: PathBuf,
 }
 
 impl Place {
-    pub fn new() -> Place {
+    pub(crate) fn new() -> Place {
         let directory = tempfile::tempdir().unwrap();
         let ledger = directory.path().join("audit.jsonl");
         Place { directory, ledger }
     }
 
-    pub fn anchor(&self) -> PathBuf {
+    pub(crate) fn anchor(&self) -> PathBuf {
         self.directory.path().join("audit.jsonl.anchor")
     }
 
     /// A ledger of runs that were each answered: two lines a run.
-    pub fn with_runs(runs: usize) -> Place {
+    pub(crate) fn with_runs(runs: usize) -> Place {
         let place = Place::new();
         for _ in 0..runs {
             place.run();
@@ -149,38 +150,45 @@ impl Place {
         place
     }
 
-    pub fn run(&self) -> Receipt {
+    pub(crate) fn run(&self) -> Receipt {
         Ledger::open(&self.ledger).unwrap().begin(start()).unwrap().finish(finish(answered())).unwrap()
     }
 
-    pub fn verify(&self, noted: Option<Head>) -> Verification {
+    pub(crate) fn verify(&self, noted: Option<Head>) -> Verification {
         verify(&self.ledger, noted).unwrap()
     }
 
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         fs::read(&self.ledger).unwrap()
     }
 
     /// The lines, each with its end.
-    pub fn lines(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn lines(&self) -> Vec<Vec<u8>> {
         self.bytes().split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect()
     }
 
-    pub fn write_lines(&self, lines: &[Vec<u8>]) {
-        fs::write(&self.ledger, lines.concat()).unwrap();
+    pub(crate) fn write_lines(&self, lines: &[Vec<u8>]) {
+        put(&self.ledger, lines.concat());
     }
 
     /// A text with the test's directory taken out, for snapshots.
-    pub fn shown(&self, text: impl ToString) -> String {
+    pub(crate) fn shown(&self, text: impl ToString) -> String {
         text.to_string().replace(&self.directory.path().display().to_string(), "DIR")
     }
 
-    pub fn findings(&self) -> Vec<String> {
+    pub(crate) fn findings(&self) -> Vec<String> {
         self.verify(None).findings().iter().map(ToString::to_string).collect()
     }
 }
 
-pub fn mode(path: &Path) -> u32 {
+pub(crate) fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// Writes a file's bytes in place: a file that is emptied first is flushed by some file systems, which takes long.
+pub(crate) fn put(path: &Path, bytes: impl AsRef<[u8]>) {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path).unwrap();
+    file.write_all(bytes.as_ref()).unwrap();
+    file.set_len(bytes.as_ref().len() as u64).unwrap();
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use peristyle_audit::{Head, Ledger, verify};
 
-use crate::samples::{Place, finish, mode, refused, start};
+use crate::samples::{Place, finish, mode, put, refused, start};
 
 #[test]
 fn a_sound_ledger_verifies_and_says_its_head() {
@@ -53,7 +53,9 @@ const CASES: &[Case] = &[
     (
         "a space is put in and the line sealed anew",
         |lines| reseal(&mut lines[3], "\"format\":1", "\"format\": 1"),
-        &["line 4 was altered: it is not a record in the form that this version of Peristyle writes"],
+        &[
+            "line 4 was altered: it is sealed, and not a record in the form that this version of Peristyle writes; a newer one may have written it",
+        ],
     ),
     (
         "a line is altered and sealed anew",
@@ -112,6 +114,33 @@ const CASES: &[Case] = &[
         "an empty line is put in",
         |lines| lines.insert(3, b"\n".to_vec()),
         &["line 4 was altered: it does not end with its SHA-256"],
+    ),
+    (
+        "a forged line is put in",
+        |lines| {
+            lines.insert(3, lines[3].clone());
+            reseal(&mut lines[3], "41238", "99999");
+        },
+        &[
+            "line 5 holds record 4, out of place: it was repeated, inserted or moved",
+            "line 6 was not written after the line before it: one of the two was put in later",
+        ],
+    ),
+    (
+        "the end of a run is made that of another",
+        |lines| reseal(&mut lines[7], "\"run\":7", "\"run\":1"),
+        &[
+            "line 8 ends a run that is not open on line 1: one of the two was put in later",
+            "record 8 is not the one that the anchor names: one of the two was replaced",
+        ],
+    ),
+    (
+        "the last record has the greatest number that there is",
+        |lines| reseal(&mut lines[7], "\"sequence\":8", "\"sequence\":18446744073709551615"),
+        &[
+            "line 8: records 8 to 18446744073709551614 are missing before it; they were removed or moved",
+            "record 8 is not the one that the anchor names: one of the two was replaced",
+        ],
     ),
     (
         "the end is cut in a line",
@@ -177,7 +206,7 @@ fn a_ledger_whose_end_was_tampered_with_takes_no_more_runs() {
         lines.truncate(8);
         // The anchor is put back too, so that the cases are those of the other test.
         let (ledger_8, anchor) = (lines.clone(), place.anchor());
-        fs::write(&anchor, anchor_of(&ledger_8[7], 8)).unwrap();
+        put(&anchor, anchor_of(&ledger_8[7], 8));
         tamper(&mut lines);
         place.write_lines(&lines);
         let before = place.bytes();
@@ -210,7 +239,7 @@ fn a_ledger_written_anew_with_its_anchor_is_found_by_a_noted_head_alone() {
     let anew = (anew.clone(), anchor_of(&anew[5], 6));
     for (lines, anchor) in [older, anew] {
         place.write_lines(&lines);
-        fs::write(place.anchor(), anchor).unwrap();
+        put(&place.anchor(), anchor);
         assert!(place.verify(None).is_sound());
         let report = place.verify(noted);
         assert_eq!(report.findings().len(), 1);
@@ -220,15 +249,18 @@ fn a_ledger_written_anew_with_its_anchor_is_found_by_a_noted_head_alone() {
 
 #[test]
 fn tampering_with_the_anchor_is_found_and_refused() {
-    let cases: [(&str, fn(&Place)); 6] = [
+    type Case = (&'static str, fn(&Place));
+    let cases: [Case; 6] = [
         ("removed", |place| fs::remove_file(place.anchor()).unwrap()),
-        ("emptied", |place| fs::write(place.anchor(), "").unwrap()),
-        ("altered", |place| fs::write(place.anchor(), "{\"sequence\":4}\n").unwrap()),
-        ("of another ledger", |place| drop(fs::copy(Place::with_runs(1).anchor(), place.anchor()).unwrap())),
+        ("emptied", |place| put(&place.anchor(), "")),
+        ("altered", |place| put(&place.anchor(), "{\"sequence\":4}\n")),
+        ("of another ledger", |place| {
+            fs::copy(Place::with_runs(1).anchor(), place.anchor()).unwrap();
+        }),
         ("of this number and another digest", |place| {
             let text = fs::read_to_string(place.anchor()).unwrap();
             let (kept, _) = text.rsplit_once("\"sha256\":\"").unwrap();
-            fs::write(place.anchor(), format!("{kept}\"sha256\":\"{}\"}}\n", "0".repeat(64))).unwrap();
+            put(&place.anchor(), format!("{kept}\"sha256\":\"{}\"}}\n", "0".repeat(64)));
         }),
         ("ledger removed", |place| fs::remove_file(&place.ledger).unwrap()),
     ];
@@ -251,11 +283,11 @@ fn tampering_with_the_anchor_is_found_and_refused() {
 #[test]
 fn an_anchor_one_line_behind_is_a_crash_and_is_brought_up_to_date() {
     let place = Place::with_runs(2);
-    fs::write(place.anchor(), anchor_of(&place.lines()[2], 3)).unwrap();
+    put(&place.anchor(), anchor_of(&place.lines()[2], 3));
     assert!(place.verify(None).is_sound());
     place.run();
     assert!(place.verify(None).is_sound());
-    fs::write(place.anchor(), anchor_of(&place.lines()[2], 3)).unwrap();
+    put(&place.anchor(), anchor_of(&place.lines()[2], 3));
     assert_eq!(
         place.findings(),
         [

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use peristyle_audit::{AuditError, Finding, History, Ledger, Selection};
 
-use crate::samples::{Place, at, finish, mode, refused, start};
+use crate::samples::{Place, at, finish, mode, put, refused, start};
 
 fn tear(place: &Place, bytes: &[u8]) {
     OpenOptions::new().append(true).open(&place.ledger).unwrap().write_all(bytes).unwrap();
@@ -19,12 +19,16 @@ fn a_line_torn_at_any_byte_is_refused_until_it_is_moved_aside() {
     drop(Ledger::open(&place.ledger).unwrap().begin(start()).unwrap());
     let line = place.bytes()[whole.len()..].to_vec();
     for torn in 1..line.len() {
-        fs::write(&place.ledger, [&whole, &line[..torn]].concat()).unwrap();
-        fs::write(place.anchor(), &anchor).unwrap();
+        put(&place.ledger, [&whole, &line[..torn]].concat());
+        put(&place.anchor(), &anchor);
         let refusal = Ledger::open(&place.ledger).unwrap_err();
         let finding = Finding::Torn { line: 5, bytes: torn as u64 };
         assert!(matches!(refusal, AuditError::Unsound { finding: found, .. } if found == finding));
         assert_eq!(place.verify(None).findings(), [finding]);
+        // Half a dozen syncs each: not at every byte.
+        if torn % 29 != 1 && torn + 2 < line.len() {
+            continue;
+        }
         let repaired = Ledger::repair(&place.ledger, at("2026-02-03T04:05:06Z")).unwrap();
         assert_eq!(fs::read(&repaired.moved_to).unwrap(), line[..torn]);
         assert_eq!(mode(&repaired.moved_to), 0o600);
@@ -56,7 +60,7 @@ fn a_line_that_was_once_whole_was_not_torn_by_a_crash() {
     let place = Place::with_runs(2);
     let bytes = place.bytes();
     let cut = &bytes[..bytes.len() - 1];
-    fs::write(&place.ledger, cut).unwrap();
+    put(&place.ledger, cut);
     let error = Ledger::repair(&place.ledger, at("2026-02-03T04:05:06Z")).unwrap_err();
     assert_eq!(place.bytes(), cut);
     assert_eq!(fs::read_dir(place.directory.path()).unwrap().count(), 2, "nothing was moved aside");

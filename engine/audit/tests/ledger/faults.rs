@@ -44,7 +44,7 @@ fn a_directory_that_cannot_be_written_takes_no_ledger() {
     fs::set_permissions(place.directory.path(), fs::Permissions::from_mode(0o500)).unwrap();
     // Root may write everywhere: the test says nothing there.
     if fs::File::create(place.directory.path().join("probe")).is_err() {
-        insta::assert_snapshot!(place.shown(Ledger::open(&place.ledger).unwrap_err()), @"");
+        insta::assert_snapshot!(place.shown(Ledger::open(&place.ledger).unwrap_err()), @"audit ledger: cannot open `DIR/audit.jsonl`: Permission denied (os error 13). Have the ledger on a disk, and under a user, that may write it");
     }
     fs::set_permissions(place.directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
 }

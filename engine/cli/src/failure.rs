@@ -42,6 +42,11 @@ impl Failure {
     }
 }
 
+/// An error and what led to it.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |cause| (*cause).source())
+}
+
 impl From<DefinitionError> for Failure {
     fn from(error: DefinitionError) -> Self {
         Failure::new(ExitStatus::Definition, format!("in the definition: {error}"))
@@ -99,8 +104,7 @@ impl From<ExecutionError> for Failure {
 }
 
 fn is_out_of_memory(error: &DataFusionError) -> bool {
-    std::iter::successors(Some(error as &(dyn Error + 'static)), |cause| cause.source())
-        .any(|cause| matches!(cause.downcast_ref(), Some(DataFusionError::ResourcesExhausted(_))))
+    chain(error).any(|cause| matches!(cause.downcast_ref(), Some(DataFusionError::ResourcesExhausted(_))))
 }
 
 impl From<DataFusionError> for Failure {
@@ -119,8 +123,7 @@ impl From<SynthError> for Failure {
         };
         let failure = Failure::new(status, error.to_string());
         // Nothing that is synthesised is anyone's, so causes may be told.
-        std::iter::successors(error.source(), |cause| cause.source())
-            .fold(failure, |failure, cause| failure.cause(cause))
+        chain(&error).skip(1).fold(failure, |failure, cause| failure.cause(cause))
     }
 }
 

@@ -31,7 +31,6 @@ mod ui;
 
 use crate::args::Arguments;
 use crate::exit::ExitStatus;
-use crate::failure::Failure;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -114,3 +114,49 @@ fn without(wanted: &str, other: &str, command: &str, has_other: bool) -> Failure
     let failure = Failure::new(ExitStatus::Definition, format!("the definition has no {wanted}"));
     if has_other { failure.help(format!("it has {other}: run it with `peristyle {command}`")) } else { failure }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::args::Arguments;
+    use clap::Parser;
+
+    fn settings(ehrql: &str) -> Settings {
+        Arguments::try_parse_from(["peristyle", "demo", "--ehrql", ehrql]).unwrap().settings
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_with_its_status() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("a.py"), "").unwrap();
+        std::fs::write(path("a.json"), "{").unwrap();
+        let parameters = [OsString::from("x")];
+        for (name, parameters, ehrql, status, message) in [
+            ("a.yaml", &[][..], "ehrql", ExitStatus::Arguments, "neither a .json nor a .py file"),
+            ("a.json", &parameters, "ehrql", ExitStatus::Arguments, "is no Python file"),
+            ("a.json", &[], "ehrql", ExitStatus::Definition, "in the definition: "),
+            ("b.json", &[], "ehrql", ExitStatus::Files, "cannot read the definition"),
+            ("b.py", &[], "ehrql", ExitStatus::Files, "cannot read the definition"),
+            ("a.py", &[], "/no/such/ehrql", ExitStatus::Definition, "cannot run `/no/such/ehrql`"),
+            ("a.py", &[], "false", ExitStatus::Definition, "`false` could not serialise"),
+            ("a.py", &parameters, "true", ExitStatus::Definition, "`true` said nothing of"),
+        ] {
+            let failure = load(&path(name), parameters, &settings(ehrql)).unwrap_err();
+            assert_eq!(failure.status, status, "{name} {ehrql}: {failure:?}");
+            assert!(failure.message.contains(message), "{name} {ehrql}: {failure:?}");
+        }
+    }
+
+    #[test]
+    fn the_demo_s_definitions_are_sound() {
+        for (document, has_dataset) in
+            [(include_str!("../demo/dataset.json"), true), (include_str!("../demo/measures.json"), false)]
+        {
+            let definition = Definition::parse(document.as_bytes(), Catalogue::builtin(), &Limits::default()).unwrap();
+            assert_eq!(dataset(&definition).is_ok(), has_dataset);
+            assert_eq!(measures(&definition).is_ok(), !has_dataset);
+        }
+    }
+}

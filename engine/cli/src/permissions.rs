@@ -86,3 +86,53 @@ fn check(definition: &Definition, needs: Needs) -> Result<(), Failure> {
     );
     Err(Failure::new(ExitStatus::Permission, message).help(help))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use peristyle_model::{Catalogue, Limits};
+
+    /// A definition over appointments, with an event table, that claims these permissions.
+    fn definition(claims: &str) -> Definition {
+        let document = format!(
+            r#"{{
+                "value": {{"ModuleDetails": {{
+                    "dataset": {{"Dataset": {{
+                        "population": {{"AggregateByPatient.Exists": {{"source": {{"ref": "1"}}}}}},
+                        "variables": {{"dict": [["n", {{"AggregateByPatient.Count": {{"source": {{"ref": "1"}}}}}}]]}},
+                        "events": {{"dict": [["e", {{"SeriesCollectionFrame": {{"members": {{"dict": [
+                            ["d", {{"SelectColumn": {{"source": {{"ref": "1"}}, "name": "start_date"}}}}]
+                        ]}}}}}}]]}},
+                        "measures": null
+                    }}}},
+                    "dataset_dummy_data_config": null, "test_data": null, "measures": null,
+                    "measures_dummy_data_config": null, "measures_disclosure_control_config": null,
+                    "claimed_permissions": {{"tuple": [{claims}]}}
+                }}}},
+                "1": {{"external_ref": {{"module": "ehrql.tables.tpp", "name": "appointments"}}}}
+            }}"#
+        );
+        Definition::parse(document.as_bytes(), Catalogue::builtin(), &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_claimed_is_refused() {
+        let check = |claims| {
+            let definition = definition(claims);
+            check_dataset(&definition, definition.dataset.as_ref().unwrap().as_ref().unwrap())
+        };
+        assert_eq!(check(r#""event_level_data", "appointments", "other""#), Ok(()));
+        let failure = check(r#""other""#).unwrap_err();
+        assert_eq!(failure.status, ExitStatus::Permission);
+        for line in [
+            "    appointments: needed for the table `tpp.appointments`",
+            "    event_level_data: needed for event tables (`dataset.add_event_table()`)",
+        ] {
+            assert!(failure.message.lines().any(|own| own == line), "{}", failure.message);
+        }
+        assert!(failure.help.unwrap().contains(r#"claim_permissions("other", "appointments", "event_level_data")"#));
+        let failure = check(r#""appointments""#).unwrap_err();
+        assert!(!failure.message.contains("tpp.appointments"), "{}", failure.message);
+    }
+}

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ::arrow::array::AsArray;
+use ::arrow::array::{Array, AsArray};
 use ::arrow::compute::concat_batches;
 use ::arrow::datatypes::{DataType, Int64Type};
 use ::arrow::util::display::{ArrayFormatter, FormatOptions};
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use peristyle_model::types::CodeSystem;
+use peristyle_model::Catalogue;
+use peristyle_model::catalogue::TableName;
+use peristyle_model::graph::Constant;
+use peristyle_model::types::{CodeSystem, Physical};
 
 use super::*;
 use crate::{Order, Planted};
@@ -154,6 +157,51 @@ fn planted_codes_are_found_at_their_rate() {
         having.dedup();
         let share = having.len() as f64 / 2_000.0;
         assert!((0.12..0.25).contains(&share), "{}.{column}: {share}", table.name());
+    }
+}
+
+/// The type that a file of the catalogue's type has.
+fn physical(data_type: &DataType) -> Option<Physical> {
+    Some(match data_type {
+        DataType::Boolean => Physical::Bool,
+        DataType::Int64 => Physical::Int,
+        DataType::Float64 => Physical::Float,
+        DataType::Date32 => Physical::Date,
+        DataType::Utf8 => Physical::Str,
+        DataType::Dictionary(_, values) if **values == DataType::Utf8 => Physical::Str,
+        _ => return None,
+    })
+}
+
+#[test]
+fn tables_are_those_of_the_catalogue() {
+    let catalogue = Catalogue::builtin();
+    for table in Table::ALL {
+        let name = TableName { module: "ehrql.tables.tpp".into(), name: table.name().into() };
+        let known = catalogue.table(&name).unwrap();
+        let batches = small().batches(table).unwrap();
+        let batch = concat_batches(&batches[0].schema(), &batches).unwrap();
+        let schema = batch.schema();
+        let made: Vec<_> =
+            schema.fields()[1..].iter().map(|field| (field.name().as_str(), physical(field.data_type()))).collect();
+        let wanted: Vec<_> =
+            known.columns.iter().map(|column| (&*column.name, Some(column.value_type.physical()))).collect();
+        assert_eq!(made, wanted, "{}", table.name());
+        for column in &known.columns {
+            let array = batch.column_by_name(&column.name).unwrap();
+            assert!(!column.is_not_null() || array.null_count() == 0, "{}.{}", table.name(), column.name);
+            let Some(categories) = column.categories() else { continue };
+            let text = |category: &Constant| match category {
+                Constant::Str(text) => text.to_string(),
+                Constant::Int(number) => number.to_string(),
+                other => panic!("{other:?}"),
+            };
+            let categories: Vec<String> = categories.iter().map(text).collect();
+            let values = ::arrow::compute::cast(array, &DataType::Utf8).unwrap();
+            let strange =
+                values.as_string::<i32>().iter().flatten().find(|value| !categories.iter().any(|known| known == value));
+            assert_eq!(strange, None, "{}.{}", table.name(), column.name);
+        }
     }
 }
 

@@ -5,16 +5,28 @@
 //! and enforces the outcome at the scan.
 
 pub mod activation;
+pub mod counts;
+pub mod outcome;
 pub mod patients;
 pub mod permissions;
+pub mod policy;
 pub mod practices;
+pub mod register;
+pub mod set_aside;
 
 mod day;
 mod digest;
 mod name;
 mod rule;
+mod secret_file;
 
 pub use day::Day;
 pub use digest::Digest;
 pub use name::{NAME_CHARACTERS_MAX, Name, NotAName};
+pub use outcome::{AppliedRules, LiftReason, RuleOutcome, applied_rules};
+pub use policy::{Policy, PolicyError};
 pub use rule::Rule;
+pub use secret_file::{SecretFileError, SecretKind};
+
+#[cfg(test)]
+mod fixtures;

@@ -259,7 +259,7 @@ mod tests {
         required.table("waiting_list", "tpp.wl_openpathways");
         required.table("waiting_list", "tpp.wl_clockstops");
         required.table("ukrr", "tpp.ukrr");
-        Feature::ALL.map(|feature| required.feature(feature));
+        Feature::ALL.into_iter().for_each(|feature| required.feature(feature));
         let given = Permissions::parse(Some(r#"["ukrr"]"#)).unwrap();
         insta::assert_snapshot!(given.check(&required).unwrap_err());
 

@@ -7,14 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::day::Day;
 use crate::digest::Canonical;
-use crate::name::Name;
 
 /// A register, as the policy describes it. Whoever reads it checks it by [`Register::in_force`],
-/// [`Register::check_freshness`] and [`crate::counts::CountsFile::check`], and refuses the run where any of them does.
+/// [`Register::check_freshness`] and `CountsFile::check`, and refuses the run where any of them does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Register {
-    /// How the policy names it
-    pub name: Name,
+    /// Which of the policy's registers
+    pub id: RegisterId,
     /// Where it is
     pub location: RegisterLocation,
     /// What its rows say
@@ -33,6 +32,42 @@ pub struct Register {
     pub max_age_days: u16,
     /// Where its date is to be found
     pub as_of: AsOf,
+}
+
+/// A register's part in the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegisterId {
+    /// Patients with, or without, a Type 1 opt-out
+    TypeOne,
+    /// Patients with, or without, a National Data Opt-out
+    National,
+    /// Practices that take part
+    Practices,
+    /// Patients' registrations with practices
+    Registrations,
+}
+
+impl RegisterId {
+    /// All registers.
+    pub const ALL: [RegisterId; 4] =
+        [RegisterId::TypeOne, RegisterId::National, RegisterId::Practices, RegisterId::Registrations];
+
+    /// The register's place in the policy file.
+    pub fn place(self) -> &'static str {
+        match self {
+            RegisterId::TypeOne => "type_one.register",
+            RegisterId::National => "national.register",
+            RegisterId::Practices => "practice_activation.practices",
+            RegisterId::Registrations => "practice_activation.registrations",
+        }
+    }
+}
+
+impl fmt::Display for RegisterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.place())
+    }
 }
 
 /// Where a register is.
@@ -70,7 +105,10 @@ impl RegisterFormat {
         let name = path.file_name()?.to_str()?;
         let by_ending =
             [(".parquet", Self::Parquet), (".arrow", Self::Arrow), (".csv", Self::Csv), (".csv.gz", Self::CsvGz)];
-        by_ending.into_iter().find(|(ending, _)| name.ends_with(ending) && name.len() > ending.len()).map(|(_, format)| format)
+        by_ending
+            .into_iter()
+            .find(|(ending, _)| name.ends_with(ending) && name.len() > ending.len())
+            .map(|(_, format)| format)
     }
 
     /// Whether files of the format carry a table of names and values beside their rows.
@@ -121,7 +159,7 @@ pub struct OnlyWhere {
 
 /// A value that a column can be compared to.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a value to compare to must be true, false, an integer or a text")]
 pub enum Scalar {
     /// `true` or `false`
     Bool(bool),
@@ -174,18 +212,22 @@ pub enum Taking {
 #[non_exhaustive]
 pub enum FreshnessError {
     /// No date where the policy says that there is one, or a row without one
-    #[error("register `{register}` does not say of when it is: {expected}; have it delivered with its date, or change `as_of` in the policy")]
+    #[error(
+        "register `{register}` does not say of when it is: {expected}; have it delivered with its date, or change `as_of` in the policy"
+    )]
     Unstated {
         /// The register
-        register: Name,
+        register: RegisterId,
         /// Where the date should be
         expected: String,
     },
     /// Older than allowed
-    #[error("register `{register}` is of {as_of}, {age_days} days old; the policy allows {max_age_days}: have a newer one delivered")]
+    #[error(
+        "register `{register}` is of {as_of}, {age_days} days old; the policy allows {max_age_days}: have a newer one delivered"
+    )]
     Stale {
         /// The register
-        register: Name,
+        register: RegisterId,
         /// Its day
         as_of: Day,
         /// Its age
@@ -194,10 +236,12 @@ pub enum FreshnessError {
         max_age_days: u16,
     },
     /// From tomorrow or later
-    #[error("register `{register}` is of {as_of}, which has not come yet ({today}): check the clock and the register's date")]
+    #[error(
+        "register `{register}` is of {as_of}, which has not come yet ({today}): check the clock and the register's date"
+    )]
     Future {
         /// The register
-        register: Name,
+        register: RegisterId,
         /// Its day
         as_of: Day,
         /// The run's day
@@ -225,7 +269,7 @@ impl Register {
 
     /// Whether a register of `as_of` may be used `today`. A day ahead is allowed, for clocks in other time zones.
     pub fn check_freshness(&self, as_of: Option<Day>, today: Day) -> Result<(), FreshnessError> {
-        let register = self.name.clone();
+        let register = self.id;
         let Some(as_of) = as_of else {
             return Err(FreshnessError::Unstated { register, expected: self.as_of.to_string() });
         };
@@ -241,9 +285,18 @@ impl Register {
 
     pub(crate) fn encode(&self, canonical: &mut Canonical) {
         let Self {
-            name, location, lists, key_column, only_where, from_column, until_column, limits, max_age_days, as_of,
+            id,
+            location,
+            lists,
+            key_column,
+            only_where,
+            from_column,
+            until_column,
+            limits,
+            max_age_days,
+            as_of,
         } = self;
-        canonical.text(name.as_str());
+        canonical.text(id.place());
         match location {
             RegisterLocation::Table(table) => {
                 canonical.choice(0);
@@ -318,7 +371,7 @@ mod tests {
 
     fn register(lists: Lists, from_column: Option<&str>) -> Register {
         Register {
-            name: Name::parse("dissent").unwrap(),
+            id: RegisterId::TypeOne,
             location: RegisterLocation::Table("Dissent".to_owned()),
             lists,
             key_column: "Patient_ID".to_owned(),

@@ -41,7 +41,9 @@ fn mentioned(text: &str) -> Options {
     let word = |text: &str| text.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect::<String>();
     let found = text.match_indices("--").filter(|(at, _)| !text[..*at].ends_with('-'));
     let found = found.map(|(at, _)| word(&text[at..]));
-    found.filter(|option| option.len() > 2 && !["--help", "--version"].contains(&option.as_str())).collect()
+    found
+        .filter(|option| option.contains(char::is_alphabetic) && !["--help", "--version"].contains(&option.as_str()))
+        .collect()
 }
 
 /// The sections of a page by their headings: the first cells of their tables, and their synopses.

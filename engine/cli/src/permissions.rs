@@ -1,90 +1,86 @@
-//! Which permissions a definition needs, and whether its author claims them.
+//! Which permissions a definition needs, and whether the run has them.
 //!
-//! The rule is ehrQL's for dummy data: a table that is restricted needs the permission that the catalogue names for
-//! it, and event tables need `event_level_data`. Over dummy tables a claim will do, made in the definition with
-//! `claim_permissions`; so that nobody finds out only when the study reaches real records.
+//! A table that is restricted needs the permission that the catalogue names for it, and event tables need
+//! `event_level_data`. Dummy tables are free; who does not claim a permission in the definition, with
+//! `claim_permissions`, is told, so that nobody finds out only when the study reaches real records. A run that is given
+//! permissions in `EHRQL_PERMISSIONS` is held to them, over dummy tables too: so a project can rehearse.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
-use peristyle_model::catalogue::TableName;
 use peristyle_model::{Dataset, Definition, Measure, NodeId, Op};
+use peristyle_policy::permissions::{Feature, PERMISSIONS_VARIABLE, Permissions, RequiredPermissions};
 
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 
-/// What event tables need.
-const EVENT_LEVEL_DATA: &str = "event_level_data";
-
-/// A permission and what it is needed for.
-type Needs = Vec<(Arc<str>, String)>;
-
-/// Refuses a dataset that needs what the definition does not claim.
+/// Checks what a dataset needs, before any file is opened.
 pub(crate) fn check_dataset(definition: &Definition, dataset: &Dataset) -> Result<(), Failure> {
+    check(definition, &dataset_needs(definition, dataset), given()?.as_ref())
+}
+
+/// Checks what measures need, before any file is opened.
+pub(crate) fn check_measures(definition: &Definition, measures: &[Measure]) -> Result<(), Failure> {
+    check(definition, &measures_needs(definition, measures), given()?.as_ref())
+}
+
+fn dataset_needs(definition: &Definition, dataset: &Dataset) -> RequiredPermissions {
     let variables = dataset.variables.iter().map(|(_, node)| *node);
     let members = dataset.events.iter().flat_map(|events| events.members.iter().map(|(_, node)| *node));
     let mut needs = for_tables(definition, std::iter::once(dataset.population).chain(variables).chain(members));
     if !dataset.events.is_empty() {
-        needs.push((EVENT_LEVEL_DATA.into(), "event tables (`dataset.add_event_table()`)".to_owned()));
+        needs.feature(Feature::EventLevelData);
     }
-    check(definition, needs)
+    needs
 }
 
-/// Refuses measures that need what the definition does not claim.
-pub(crate) fn check_measures(definition: &Definition, measures: &[Measure]) -> Result<(), Failure> {
+fn measures_needs(definition: &Definition, measures: &[Measure]) -> RequiredPermissions {
     let series = measures.iter().flat_map(|measure| {
         [measure.numerator, measure.denominator].into_iter().chain(measure.group_by.iter().map(|(_, node)| *node))
     });
-    check(definition, for_tables(definition, series))
+    for_tables(definition, series)
 }
 
-/// The permissions of the tables that `roots` use, each once, in order of its first table.
-fn for_tables(definition: &Definition, roots: impl Iterator<Item = NodeId>) -> Needs {
+/// The permissions of the tables that `roots` use.
+fn for_tables(definition: &Definition, roots: impl Iterator<Item = NodeId>) -> RequiredPermissions {
     let graph = &definition.graph;
     let needed = graph.reachable(roots);
-    let mut found: Vec<(Arc<str>, BTreeSet<&TableName>)> = Vec::new();
-    for (id, node) in graph.nodes().filter(|(id, _)| needed[id.index()]) {
+    let mut required = RequiredPermissions::default();
+    for (_, node) in graph.nodes().filter(|(id, _)| needed[id.index()]) {
         let Op::Table(table) = node.op else { continue };
-        debug_assert_eq!(graph.root_frame(id), id);
         let table = graph.table(table);
-        let Some(permission) = &table.required_permission else { continue };
-        match found.iter_mut().find(|(known, _)| known == permission) {
-            Some((_, tables)) => _ = tables.insert(&table.name),
-            None => found.push((Arc::clone(permission), BTreeSet::from([&table.name]))),
+        if let Some(permission) = &table.required_permission {
+            let module = table.name.module.strip_prefix("ehrql.tables.").unwrap_or(&table.name.module);
+            required.table(permission, &format!("{module}.{}", table.name.name));
         }
     }
-    let described = |tables: BTreeSet<&TableName>| {
-        let names: Vec<String> = tables.into_iter().map(short_name).collect();
-        format!("{} {}", if names.len() == 1 { "the table" } else { "the tables" }, names.join(", "))
-    };
-    found.into_iter().map(|(permission, tables)| (permission, described(tables))).collect()
+    required
 }
 
-/// As definitions import it: `tpp.appointments`.
-fn short_name(table: &TableName) -> String {
-    let module = table.module.strip_prefix("ehrql.tables.").unwrap_or(&table.module);
-    format!("`{module}.{}`", table.name)
+/// The permissions that the platform gives the run; `None` where it does not say.
+fn given() -> Result<Option<Permissions>, Failure> {
+    let Some(text) = std::env::var_os(PERMISSIONS_VARIABLE) else { return Ok(None) };
+    let parsed = text.to_str().map(|text| Permissions::parse(Some(text)));
+    match parsed {
+        Some(Ok(permissions)) => Ok(Some(permissions)),
+        Some(Err(error)) => Err(Failure::new(ExitStatus::Permission, format!("{PERMISSIONS_VARIABLE}: {error}"))),
+        None => Err(Failure::new(ExitStatus::Permission, format!("{PERMISSIONS_VARIABLE} is not UTF-8 text"))),
+    }
 }
 
-fn check(definition: &Definition, needs: Needs) -> Result<(), Failure> {
-    let claimed = &definition.claimed_permissions;
-    let missing: Needs = needs.into_iter().filter(|(permission, _)| !claimed.contains(permission)).collect();
-    if missing.is_empty() {
-        return Ok(());
+fn check(definition: &Definition, required: &RequiredPermissions, given: Option<&Permissions>) -> Result<(), Failure> {
+    if let Some(given) = given {
+        return given.check(required).map_err(|missing| {
+            Failure::new(ExitStatus::Permission, missing.to_string())
+                .help(format!("they are given in the environment variable {PERMISSIONS_VARIABLE}"))
+        });
     }
-    let mut message =
-        String::from("the definition uses what needs a permission over real records, and does not claim it:\n");
-    for (permission, what) in &missing {
-        message.push_str(&format!("\n    {permission}: needed for {what}"));
+    let claims: Vec<&str> = definition.claimed_permissions.iter().map(|claim| &**claim).collect();
+    let list = serde_json::to_string(&claims).unwrap_or_default();
+    if let Ok(claimed) = Permissions::parse(Some(&list))
+        && let Err(missing) = claimed.check(required)
+    {
+        let names = missing.names().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+        tracing::warn!("over real records this needs permissions that the definition does not claim: {names}");
     }
-    message.push('\n');
-    let all = claimed.iter().chain(missing.iter().map(|(permission, _)| permission));
-    let list = all.map(|permission| format!("{:?}", &**permission)).collect::<Vec<_>>().join(", ");
-    let help = format!(
-        "over dummy tables it is enough to claim them in the definition: `from ehrql import claim_permissions`, \
-         `claim_permissions({list})`; over real records the project must have been given them"
-    );
-    Err(Failure::new(ExitStatus::Permission, message).help(help))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -93,46 +89,34 @@ mod tests {
     use super::*;
     use peristyle_model::{Catalogue, Limits};
 
-    /// A definition over appointments, with an event table, that claims these permissions.
-    fn definition(claims: &str) -> Definition {
-        let document = format!(
-            r#"{{
-                "value": {{"ModuleDetails": {{
-                    "dataset": {{"Dataset": {{
-                        "population": {{"AggregateByPatient.Exists": {{"source": {{"ref": "1"}}}}}},
-                        "variables": {{"dict": [["n", {{"AggregateByPatient.Count": {{"source": {{"ref": "1"}}}}}}]]}},
-                        "events": {{"dict": [["e", {{"SeriesCollectionFrame": {{"members": {{"dict": [
-                            ["d", {{"SelectColumn": {{"source": {{"ref": "1"}}, "name": "start_date"}}}}]
-                        ]}}}}}}]]}},
-                        "measures": null
-                    }}}},
-                    "dataset_dummy_data_config": null, "test_data": null, "measures": null,
-                    "measures_dummy_data_config": null, "measures_disclosure_control_config": null,
-                    "claimed_permissions": {{"tuple": [{claims}]}}
-                }}}},
-                "1": {{"external_ref": {{"module": "ehrql.tables.tpp", "name": "appointments"}}}}
-            }}"#
-        );
+    /// A definition over appointments, with an event table.
+    fn definition() -> Definition {
+        let document = r#"{
+            "value": {"Dataset": {
+                "population": {"AggregateByPatient.Exists": {"source": {"ref": "1"}}},
+                "variables": {"dict": [["n", {"AggregateByPatient.Count": {"source": {"ref": "1"}}}]]},
+                "events": {"dict": [["e", {"SeriesCollectionFrame": {"members": {"dict": [
+                    ["d", {"SelectColumn": {"source": {"ref": "1"}, "name": "start_date"}}]
+                ]}}}]]},
+                "measures": null
+            }},
+            "1": {"external_ref": {"module": "ehrql.tables.tpp", "name": "appointments"}}
+        }"#;
         Definition::parse(document.as_bytes(), Catalogue::builtin(), &Limits::default()).unwrap()
     }
 
     #[test]
-    fn what_is_not_claimed_is_refused() {
-        let check = |claims| {
-            let definition = definition(claims);
-            check_dataset(&definition, definition.dataset.as_ref().unwrap().as_ref().unwrap())
-        };
-        assert_eq!(check(r#""event_level_data", "appointments", "other""#), Ok(()));
-        let failure = check(r#""other""#).unwrap_err();
+    fn a_run_is_held_to_the_permissions_that_it_is_given() {
+        let definition = definition();
+        let needs = dataset_needs(&definition, definition.dataset.as_ref().unwrap().as_ref().unwrap());
+        let with = |list| check(&definition, &needs, list);
+        let permissions = |text| Permissions::parse(Some(text)).unwrap();
+        assert_eq!(with(Some(&permissions(r#"["event_level_data", "appointments", "other"]"#))), Ok(()));
+        assert_eq!(with(None), Ok(()), "dummy tables are free");
+        let failure = with(Some(&permissions(r#"["appointments"]"#))).unwrap_err();
         assert_eq!(failure.status, ExitStatus::Permission);
-        for line in [
-            "    appointments: needed for the table `tpp.appointments`",
-            "    event_level_data: needed for event tables (`dataset.add_event_table()`)",
-        ] {
-            assert!(failure.message.lines().any(|own| own == line), "{}", failure.message);
-        }
-        assert!(failure.help.unwrap().contains(r#"claim_permissions("other", "appointments", "event_level_data")"#));
-        let failure = check(r#""appointments""#).unwrap_err();
-        assert!(!failure.message.contains("tpp.appointments"), "{}", failure.message);
+        assert!(failure.message.contains("event_level_data"), "{}", failure.message);
+        let failure = with(Some(&Permissions::none())).unwrap_err();
+        assert!(failure.message.contains("`tpp.appointments`"), "{}", failure.message);
     }
 }

@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::ipc::writer::FileWriter;
 use peristyle_model::catalogue::TableSchema;
-use peristyle_model::scalar::parse_date;
+use peristyle_model::scalar::{float_to_int, parse_date};
 use peristyle_model::types::{Physical, ValueType};
 use serde_json::Value;
 
@@ -60,11 +60,17 @@ fn column<'a>(value_type: ValueType, values: impl Iterator<Item = &'a Value>) ->
     }
     Ok(match value_type.physical() {
         Physical::Bool => Arc::new(BooleanArray::from(all(values, Value::as_bool)?)),
-        Physical::Int => Arc::new(Int64Array::from(all(values, Value::as_i64)?)),
+        Physical::Int => Arc::new(Int64Array::from(all(values, whole)?)),
         Physical::Float => Arc::new(Float64Array::from(all(values, Value::as_f64)?)),
         Physical::Date => Arc::new(Date32Array::from(all(values, |value| value.as_str().and_then(parse_date))?)),
         Physical::Str => Arc::new(StringArray::from(all(values, Value::as_str)?)),
     })
+}
+
+/// A whole number, also where it was recorded as a float, which Python does not tell apart.
+fn whole(value: &Value) -> Option<i64> {
+    let as_float = || value.as_f64().filter(|float| float.fract() == 0.0).and_then(|float| float_to_int(float).ok());
+    value.as_i64().or_else(as_float)
 }
 
 #[cfg(test)]

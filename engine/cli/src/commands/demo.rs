@@ -1,18 +1,21 @@
 //! `demo`: the whole way on data that it makes itself.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{cast, concat_batches, filter_record_batch};
+use arrow::datatypes::{DataType, Float64Type};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
 use arrow::util::display::FormatOptions;
 use arrow::util::pretty::pretty_format_batches_with_options;
 use peristyle_model::{Catalogue, Definition, Limits};
 use peristyle_outputs::{DisclosureControl, OutputTarget};
-use peristyle_synth::{FileFormat, Population, Table};
+use peristyle_synth::{FileFormat, Planted, Population, Table};
 
 use super::synth::code_lists;
 use crate::args::Demo;
@@ -32,6 +35,9 @@ const EVENTS_PER_PATIENT: f64 = 60.0;
 
 /// Rows of an answer that are shown.
 const ROWS_SHOWN: usize = 10;
+
+/// Rows of each measure that are shown.
+const ROWS_SHOWN_EACH: usize = 6;
 
 /// Where the demo keeps what.
 struct Places {
@@ -87,7 +93,9 @@ fn make_population(
 ) -> Result<(), Failure> {
     heading(&format!("1. A population of {} patients", ui::count(command.patients)))?;
     let started = Instant::now();
-    let mut planted: Vec<_> = definitions.iter().flat_map(|definition| code_lists(definition)).collect();
+    // Who is in long-term care is seen every few months.
+    let often = |list: Planted| Planted { events_per_patient: 25.0, ..list };
+    let mut planted: Vec<_> = definitions.iter().flat_map(|definition| code_lists(definition)).map(often).collect();
     planted.sort_by(|a, b| (a.system, &a.codes).cmp(&(b.system, &b.codes)));
     planted.dedup();
     let population = Population {
@@ -120,7 +128,7 @@ async fn run_dataset(definition: &Definition, places: &Places, settings: &Settin
     let enclave = Source::DummyTables(places.tables.clone()).open(settings)?;
     run::generate_dataset(definition, dataset, &enclave, settings, target(&path)?).await?;
     let took = started.elapsed();
-    show_rows(&path)?;
+    show_rows(&path, None)?;
     done(took, &path)
 }
 
@@ -133,7 +141,7 @@ async fn run_measures(definition: &Definition, places: &Places, settings: &Setti
     let enclave = Source::DummyTables(places.tables.clone()).open(settings)?;
     run::generate_measures(definition, measures, &enclave, settings, target(&path)?, DisclosureControl::On).await?;
     let took = started.elapsed();
-    show_rows(&path)?;
+    show_rows(&path, Some("measure"))?;
     done(took, &path)
 }
 
@@ -149,30 +157,55 @@ fn done(took: Duration, path: &Path) -> Result<(), Failure> {
     ui::show(&format!("\n   made in {}: {}\n", ui::span(took), path.display()))
 }
 
-/// Prints the first rows of a file, all its columns: `path` was just written.
-fn show_rows(path: &Path) -> Result<(), Failure> {
-    let failed = |error: &dyn std::error::Error| {
+/// Prints rows of a file that was just written: the first ones, or the first ones for each value of a column.
+fn show_rows(path: &Path, apart: Option<&str>) -> Result<(), Failure> {
+    let rows = read_back(path).map_err(|error| {
         Failure::new(ExitStatus::Files, format!("cannot read `{}` back", path.display())).cause(error)
-    };
-    let file = File::open(path).map_err(|error| failed(&error))?;
-    let reader = FileReader::try_new(file, None).map_err(|error| failed(&error))?;
-    let (schema, mut shown, mut rows) = (reader.schema(), Vec::new(), 0);
-    for batch in reader {
-        let batch = batch.map_err(|error| failed(&error))?;
-        let wanted = ROWS_SHOWN.saturating_sub(rows).min(batch.num_rows());
-        shown.push(batch.slice(0, wanted));
-        rows += batch.num_rows();
-    }
-    let shown = concat_batches(&schema, &shown).map_err(|error| failed(&error))?;
-    ui::show(&table(&shown).map_err(|error| failed(&error))?)?;
-    let left = rows - shown.num_rows();
+    })?;
+    let internal = |error: ArrowError| Failure::new(ExitStatus::Failure, "cannot show a table").cause(error);
+    let chosen = chosen_rows(&rows, apart).map_err(internal)?;
+    let left = rows.num_rows() - chosen.num_rows();
+    ui::show(&table(&chosen).map_err(internal)?)?;
     ui::show(&if left > 0 { format!("   … and {} rows more\n", ui::count(left as u64)) } else { String::new() })
 }
 
-/// Rows as a table, indented.
+fn read_back(path: &Path) -> Result<RecordBatch, ArrowError> {
+    let reader = FileReader::try_new(File::open(path)?, None)?;
+    let schema = reader.schema();
+    concat_batches(&schema, &reader.collect::<Result<Vec<_>, _>>()?)
+}
+
+fn chosen_rows(rows: &RecordBatch, apart: Option<&str>) -> Result<RecordBatch, ArrowError> {
+    let Some(column) = apart.and_then(|name| rows.column_by_name(name)) else {
+        return Ok(rows.slice(0, rows.num_rows().min(ROWS_SHOWN)));
+    };
+    let names = cast(column, &DataType::Utf8)?;
+    let mut seen: HashMap<Option<&str>, usize> = HashMap::new();
+    let is_shown: BooleanArray = names
+        .as_string::<i32>()
+        .iter()
+        .map(|name| {
+            let times = seen.entry(name).or_default();
+            *times += 1;
+            Some(*times <= ROWS_SHOWN_EACH)
+        })
+        .collect();
+    filter_record_batch(rows, &is_shown)
+}
+
+/// Rows as a table, indented; fractions with no more digits than people read.
 fn table(rows: &RecordBatch) -> Result<String, ArrowError> {
+    let columns = rows.schema_ref().fields().iter().zip(rows.columns()).map(|(field, array)| {
+        let short = |float: f64| (float * 1e3).round() / 1e3;
+        let array: ArrayRef = match array.as_primitive_opt::<Float64Type>() {
+            Some(floats) => Arc::new(floats.unary::<_, Float64Type>(short)),
+            None => Arc::clone(array),
+        };
+        (field.name(), array, true)
+    });
+    let rows = RecordBatch::try_from_iter_with_nullable(columns)?;
     let options = FormatOptions::default().with_null("·");
-    let text = pretty_format_batches_with_options(std::slice::from_ref(rows), &options)?.to_string();
+    let text = pretty_format_batches_with_options(&[rows], &options)?.to_string();
     Ok(text.lines().map(|line| format!("   {line}\n")).collect())
 }
 

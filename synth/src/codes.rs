@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, StringArray};
 use peristyle_model::types::CodeSystem;
 
 use crate::dice::{Dice, Weighted};
+use crate::life::Life;
 use crate::population::Planted;
 
 /// The codes of one system: every string once, drawn with a long tail.
@@ -62,8 +63,10 @@ impl CodeBook {
 
 impl PlantedList {
     /// How many rows with its codes a patient has: none for most.
-    pub(crate) fn events(&self, dice: &mut Dice) -> usize {
-        if dice.chance(self.patient_rate) { 1 + dice.geometric(self.events_per_patient - 1.0) } else { 0 }
+    pub(crate) fn events(&self, life: &Life, dice: &mut Dice) -> usize {
+        // Two times in three it is health that decides, so that the same patients tend to have several lists.
+        let luck = if dice.chance(2.0 / 3.0) { life.health } else { dice.unit() };
+        if luck < self.patient_rate { 1 + dice.geometric(self.events_per_patient - 1.0) } else { 0 }
     }
 
     /// One of its codes.

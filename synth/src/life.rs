@@ -31,8 +31,12 @@ pub(crate) struct Life {
     pub(crate) registrations: Vec<Registration>,
     /// When GP activity may lie: first and last day
     pub(crate) active: (i32, i32),
-    /// How many records the patient has beside others; 0 for one who was never active
-    pub(crate) activity: f64,
+    /// How much care age and time ask for; 0 for one who was never active
+    pub(crate) need: f64,
+    /// How many records the patient has beside others of the same need; 1 on average
+    pub(crate) skew: f64,
+    /// From 0, the most ill, to 1: who has one planted code list is likely to have another
+    pub(crate) health: f64,
 }
 
 /// Purposes of random streams; tables count from here.
@@ -62,8 +66,8 @@ impl Life {
         let death = (death <= f64::from(world.last_date)).then(|| (death as i32).max(birth));
         let registrations = draw_registrations(world, birth, death, dice);
         let active = active_days(world, &registrations);
-        let activity = activity(birth, active) * dice.skew(0.9);
-        Life { patient: patient as i64, birth, death, sex, registrations, active, activity }
+        let (need, skew, health) = (need(birth, active), dice.skew(0.9), dice.unit());
+        Life { patient: patient as i64, birth, death, sex, registrations, active, need, skew, health }
     }
 
     /// Age in years on a day.
@@ -73,7 +77,7 @@ impl Life {
 
     /// Whether there is a day on which something could have happened.
     pub(crate) fn is_active(&self) -> bool {
-        self.activity > 0.0
+        self.need > 0.0
     }
 
     /// A day of GP activity from `first` on: more of it lately, more in winter, little at weekends.
@@ -196,14 +200,14 @@ fn active_days(world: &World, registrations: &[Registration]) -> (i32, i32) {
 }
 
 /// More for longer, for the old, and for the very young.
-fn activity(birth: i32, (first, last): (i32, i32)) -> f64 {
+fn need(birth: i32, (first, last): (i32, i32)) -> f64 {
     if last < first {
         return 0.0;
     }
     let years = f64::from(last - first + 1) / DAYS_A_YEAR;
     let age = f64::from((first + last) / 2 - birth) / DAYS_A_YEAR;
-    let need = 0.5 + (age / 45.0).powi(2).min(3.0) + if age < 5.0 { 0.8 } else { 0.0 };
-    years.powf(0.8) * need
+    let intensity = 0.5 + (age / 45.0).powi(2).min(3.0) + if age < 5.0 { 0.8 } else { 0.0 };
+    years.powf(0.8) * intensity
 }
 
 #[cfg(test)]

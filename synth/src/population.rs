@@ -23,9 +23,9 @@ pub struct Planted {
 }
 
 impl Planted {
-    /// A list that one patient in seventeen has, five times on average: about as common as diabetes.
+    /// A list that one patient in seventeen has, eight times on average: about as common as diabetes.
     pub fn common(system: CodeSystem, codes: impl IntoIterator<Item = Arc<str>>) -> Self {
-        Planted { system, codes: codes.into_iter().collect(), patient_rate: 0.06, events_per_patient: 5.0 }
+        Planted { system, codes: codes.into_iter().collect(), patient_rate: 0.06, events_per_patient: 8.0 }
     }
 }
 

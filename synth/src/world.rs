@@ -50,8 +50,8 @@ pub(crate) struct World {
     pub(crate) dmd: CodeBook,
     pub(crate) icd10: CodeBook,
     pub(crate) opcs4: CodeBook,
-    /// Mean of [`Life::activity`] over patients, so that counts can be scaled to the mean that was asked for
-    activity_mean: f64,
+    /// Mean of [`Life::need`] over patients, so that counts can be scaled to the mean that was asked for
+    need_mean: f64,
 }
 
 impl World {
@@ -70,17 +70,17 @@ impl World {
             dmd: book(CodeSystem::Dmd, 5_000),
             icd10: book(CodeSystem::Icd10, 3_000),
             opcs4: book(CodeSystem::Opcs4, 800),
-            activity_mean: 1.0,
+            need_mean: 1.0,
         };
-        let sample = 1..=4_096;
-        let sum: f64 = sample.clone().map(|patient| Life::draw(&world, patient).activity).sum();
-        world.activity_mean = sum / sample.count() as f64;
+        let sample = 1..=16_384;
+        let sum: f64 = sample.clone().map(|patient| Life::draw(&world, patient).need).sum();
+        world.need_mean = sum / sample.count() as f64;
         world
     }
 
     /// How many rows a patient has, where `mean` is the mean over all patients; at most fifty times the mean.
     pub(crate) fn count(&self, life: &Life, mean: f64, dice: &mut Dice) -> usize {
-        dice.round(mean * (life.activity / self.activity_mean).min(50.0))
+        dice.round(mean * (life.need * life.skew / self.need_mean).min(50.0))
     }
 
     /// A practice, larger ones more often.

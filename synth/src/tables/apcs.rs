@@ -112,7 +112,7 @@ impl Rows for Apcs<'_> {
         let planted = |book: &CodeBook, dice: &mut Dice| -> Vec<i32> {
             book.lists
                 .iter()
-                .flat_map(|list| (0..list.events(dice)).map(|_| list.any(dice)).collect::<Vec<_>>())
+                .flat_map(|list| (0..list.events(life, dice)).map(|_| list.any(dice)).collect::<Vec<_>>())
                 .collect()
         };
         // A spell for each planted code, so that it is the primary diagnosis.

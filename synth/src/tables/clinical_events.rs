@@ -76,7 +76,7 @@ impl<'a> ClinicalEvents<'a> {
         let mut consultation = CONSULTATIONS_PER_PATIENT / 2;
         let lists = world.snomed.lists.iter().map(|list| (list, true));
         for (list, is_snomed) in lists.chain(world.ctv3.lists.iter().map(|list| (list, false))) {
-            let count = list.events(dice);
+            let count = list.events(life, dice);
             let onset = life.any_day(life.active.0, dice);
             for _ in 0..count {
                 let event = planted_event(world, list, is_snomed, dice);

@@ -71,7 +71,7 @@ impl Rows for Medications<'_> {
         let world = self.world;
         let mut left = world.count(life, world.events_per_patient * PER_EVENT, dice);
         for list in &world.dmd.lists {
-            let issues = list.events(dice);
+            let issues = list.events(life, dice);
             left = left.saturating_sub(self.add_course(life, issues, |dice| list.any(dice), dice));
         }
         while left > 0 {

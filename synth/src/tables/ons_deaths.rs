@@ -73,7 +73,7 @@ impl Rows for OnsDeaths<'_> {
         if death > self.world.last_date - dice.exponential(14.0) as i32 {
             return;
         }
-        let planted = self.world.icd10.lists.iter().filter(|list| list.events(dice) > 0).collect::<Vec<_>>();
+        let planted = self.world.icd10.lists.iter().filter(|list| list.events(life, dice) > 0).collect::<Vec<_>>();
         let mut causes: Vec<i32> = planted.iter().map(|list| list.any(dice)).collect();
         causes.extend((0..1 + dice.geometric(1.6)).map(|_| self.world.icd10.any(dice)));
         causes.truncate(CAUSES.len());

@@ -36,9 +36,9 @@ class Document:
     def __init__(self):
         self.arena = {}
 
-    def node(self, name, **fields):
+    def node(self, kind, /, **fields):
         key = str(len(self.arena) + 1)
-        self.arena[key] = {name: fields}
+        self.arena[key] = {kind: fields}
         return {"ref": key}
 
     def value(self, value):
@@ -131,12 +131,12 @@ def main():
 
 
 def intervals_of(path, count):
-    """A measures definition with only so many of its intervals, the last repeated by later months where it has fewer."""
+    """A measures definition with so many months as its intervals."""
     document = json.loads(path.read_text())
     for entry in document["value"]["ModuleDetails"]["measures"]["MeasureCollection"]["measures"]:
-        known = entry["Measure"]["intervals"]["tuple"]
-        later = [{"tuple": [{"date": first}, {"date": last}]} for first, last in months(count)]
-        entry["Measure"]["intervals"]["tuple"] = (known + later)[:count]
+        entry["Measure"]["intervals"]["tuple"] = [
+            {"tuple": [{"date": first}, {"date": last}]} for first, last in months(count)
+        ]
     return document
 
 

@@ -36,20 +36,27 @@ fn empty_tables(definition: &Definition, folder: &Path) -> Result<PathBuf, Failu
     Ok(folder.to_owned())
 }
 
-/// Of what the definition has: its dataset, its measures, or both.
+/// Of what the definition has: its dataset, its measures, or both. A part that its author's code failed to make is
+/// only told of where the other one can be shown.
 async fn explained(definition: &Definition, source: &Source, settings: &Settings) -> Result<String, Failure> {
     let enclave = source.open(settings)?;
     let (root, options) = (settings.root(), settings.execution());
     let mut text = String::new();
-    if definition.dataset.is_some() || definition.measures.is_none() {
+    let with_measures = matches!(definition.measures, Some(Ok(_)));
+    let with_dataset = matches!(definition.dataset, Some(Ok(_)));
+    if with_dataset || !with_measures {
         let dataset = definition::dataset(definition)?;
         let plan = peristyle_execution::dataset_plan(definition, dataset, &enclave, &root, &options).await?;
         text.push_str(&section("Dataset", &plan));
+    } else if let Some(Err(error)) = &definition.dataset {
+        text.push_str(&format!("Dataset\n\n{error}\n\n"));
     }
-    if definition.measures.is_some() {
+    if with_measures {
         let measures = definition::measures(definition)?;
         let plan = peristyle_execution::measures_plan(definition, measures, &enclave, &root, &options).await?;
         text.push_str(&section("Measures", &plan));
+    } else if let Some(Err(error)) = &definition.measures {
+        text.push_str(&format!("Measures\n\n{error}\n\n"));
     }
     Ok(text)
 }

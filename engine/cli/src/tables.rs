@@ -23,7 +23,7 @@ pub(crate) fn write(folder: &Path, schema: &TableSchema, rows: &[Vec<Value>]) ->
     let path = folder.join(format!("{}.arrow", schema.table));
     let file = File::create(path).map_err(|error| failed(&error))?;
     let write = || {
-        let mut writer = FileWriter::try_new(file, batch.schema_ref())?;
+        let mut writer = FileWriter::try_new_buffered(file, batch.schema_ref())?;
         writer.write(&batch)?;
         writer.finish()
     };

@@ -82,6 +82,12 @@ impl Enclave {
         Self::new(Some(SourceDirectory::open(directory)?), store, VerifiedPolicy::dummy_tables(), options)
     }
 
+    /// The session, to try to get round it.
+    #[cfg(test)]
+    pub(crate) fn session_for_tests(&self) -> &datafusion::prelude::SessionContext {
+        self.session.context_for_tests()
+    }
+
     /// How outputs and logs name the policy: `dummy`.
     pub fn policy_stamp(&self) -> &str {
         self.parts.policy.stamp()

@@ -73,7 +73,7 @@ pub enum SourceError {
 
     /// No file or folder of the table's name
     #[error(
-        "table `{table}`: `{}` has neither a file {} nor a folder `{name}`; it has {}",
+        "table `{table}`: `{}` has neither a file {} nor a folder `{name}`; it holds {}",
         directory.display(), accepted(name), listed(found)
     )]
     TableMissing { table: Arc<str>, name: Arc<str>, directory: PathBuf, found: Vec<String> },
@@ -154,6 +154,22 @@ pub enum SourceError {
     #[error("table `{table}`, {place}: reading stopped unexpectedly; the file may be damaged")]
     ReaderStopped { table: Arc<str>, place: Place },
 
+    /// Sorting took more memory than it may
+    #[error(
+        "table `{table}`: its rows are not in order of patient, and sorting them takes more memory than the limit: raise it, or order the files"
+    )]
+    MemoryLimit { table: Arc<str> },
+
+    /// The disk failed, or is full, while rows were spilled
+    #[error(
+        "table `{table}`: rows could not be spilled to disk or read back ({kind}): look at the directory for spilled rows"
+    )]
+    SpillFailed { table: Arc<str>, kind: io::ErrorKind },
+
+    /// What was to be done with the rows failed: a filter that cannot be decided for one of them, for instance
+    #[error("table `{table}`: its rows could not be filtered or put in order")]
+    RowsFailed { table: Arc<str> },
+
     /// No place for spilled rows
     #[error("the directory for spilled rows `{}` cannot be used ({kind}): give another, writable one", directory.display())]
     Spill { directory: PathBuf, kind: io::ErrorKind },
@@ -174,6 +190,21 @@ impl SourceError {
             next = cause.source();
         }
         None
+    }
+}
+
+impl SourceError {
+    /// What happened to a table's rows, in our words: the text of any other error may hold a value, and stays here.
+    pub(crate) fn of_rows(table: &Arc<str>, error: &DataFusionError) -> Self {
+        if let Some(found) = Self::find(error) {
+            return found.clone();
+        }
+        let table = Arc::clone(table);
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) => Self::MemoryLimit { table },
+            DataFusionError::IoError(error) => Self::SpillFailed { table, kind: error.kind() },
+            _ => Self::RowsFailed { table },
+        }
     }
 }
 

@@ -30,6 +30,8 @@ mod request;
 mod session;
 mod source;
 mod spill;
+#[cfg(test)]
+mod tests;
 
 pub use enclave::Enclave;
 pub use error::{Place, SourceError, ValueProblem};

@@ -1,4 +1,5 @@
 //! The last word on order: rows ascend by patient, and a table with one row per patient has no second one.
+//! Also the last door: what fails below it leaves as an error of our own, without a value.
 //!
 //! ```text
 //! PatientOrderExec            verifies, changes nothing
@@ -107,7 +108,9 @@ impl ExecutionPlan for PatientOrderExec {
         let schema = self.schema();
         let state = (input, Neighbours::new(&self.table, &schema));
         let rows = stream::try_unfold(state, |(mut input, mut neighbours)| async move {
-            let Some(batch) = input.try_next().await? else {
+            let next = input.try_next().await;
+            let Some(batch) = next.map_err(|error| SourceError::of_rows(&neighbours.table.source.table, &error))?
+            else {
                 return Ok::<_, DataFusionError>(None);
             };
             neighbours.verify(&batch).await?;

@@ -19,6 +19,13 @@ impl VerifiedPolicy {
         Self { stamp: "dummy", permitted: PermittedPatients::All }
     }
 
+    /// A policy that hides everybody else.
+    #[cfg(test)]
+    pub(crate) fn permitting(patients: impl IntoIterator<Item = i64>) -> Self {
+        let permitted = std::sync::Arc::new(patients.into_iter().collect());
+        Self { stamp: "test", permitted: PermittedPatients::Only(permitted) }
+    }
+
     /// How outputs and logs name the policy: `dummy`.
     pub fn stamp(&self) -> &str {
         self.stamp
@@ -50,6 +57,9 @@ impl ScanPermit {
 pub(crate) enum PermittedPatients {
     /// Every patient, present and future
     All,
+    /// These and no others: what tests of the mask hide patients with
+    #[cfg(test)]
+    Only(std::sync::Arc<std::collections::BTreeSet<i64>>),
 }
 
 impl PermittedPatients {
@@ -59,9 +69,16 @@ impl PermittedPatients {
     }
 
     /// Which of these rows may be seen: `None` where all may. The mask has no NULLs.
-    pub(crate) fn mask(&self, _patients: &Int64Array) -> Option<BooleanArray> {
+    pub(crate) fn mask(&self, patients: &Int64Array) -> Option<BooleanArray> {
         match self {
-            PermittedPatients::All => None,
+            PermittedPatients::All => {
+                let _ = patients;
+                None
+            }
+            #[cfg(test)]
+            PermittedPatients::Only(permitted) => {
+                Some(patients.values().iter().map(|patient| Some(permitted.contains(patient))).collect())
+            }
         }
     }
 }

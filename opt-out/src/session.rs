@@ -63,6 +63,11 @@ impl GuardedSession {
         Ok(plan)
     }
 
+    #[cfg(test)]
+    pub(crate) fn context_for_tests(&self) -> &SessionContext {
+        &self.context
+    }
+
     pub(crate) fn task_context(&self) -> Arc<TaskContext> {
         self.context.task_ctx()
     }

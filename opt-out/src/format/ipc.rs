@@ -8,7 +8,7 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::Schema;
 use arrow::ipc::convert::fb_to_schema;
 use arrow::ipc::reader::{FileDecoder, read_footer_length};
-use arrow::ipc::{Block, root_as_footer, root_as_message};
+use arrow::ipc::{Block, Message, RecordBatch as IpcBatch, root_as_footer, root_as_message};
 use bytes::Bytes;
 
 use super::ORDERED_BY_KEY;
@@ -84,15 +84,37 @@ impl Opening<'_> {
         Ok(Buffer::from(bytes))
     }
 
-    /// How many rows a block has, by its metadata.
+    /// How many rows a block has, by its metadata, which must not point out of the block.
     fn block_rows(&self, block: &Block) -> Result<u64, SourceError> {
         let metadata = self.block(block, true, BAD_BLOCK)?;
-        // Since format version 0.15 a message begins with a marker of four bytes before its length.
-        let skipped = if metadata.starts_with(&[0xff; 4]) { 8 } else { 4 };
-        let message = metadata.get(skipped..).and_then(|message| root_as_message(message).ok());
-        let rows = message.and_then(|message| message.header_as_record_batch().map(|batch| batch.length()));
-        rows.and_then(|rows| u64::try_from(rows).ok()).ok_or_else(|| self.damaged(BAD_BLOCK))
+        let rows = message_of(&metadata).and_then(|message| checked_rows(message.header_as_record_batch()?, block));
+        rows.ok_or_else(|| self.damaged(BAD_BLOCK))
     }
+
+    /// The same check for a dictionary.
+    fn check_dictionary(&self, block: &Block, buffer: &Buffer) -> Result<(), SourceError> {
+        let batch = message_of(buffer).and_then(|message| message.header_as_dictionary_batch()?.data());
+        match batch.and_then(|batch| checked_rows(batch, block)) {
+            Some(_) => Ok(()),
+            None => Err(self.damaged(BAD_DICTIONARY)),
+        }
+    }
+}
+
+fn message_of(metadata: &[u8]) -> Option<Message<'_>> {
+    // Since format version 0.15 a message begins with a marker of four bytes before its length.
+    let skipped = if metadata.starts_with(&[0xff; 4]) { 8 } else { 4 };
+    root_as_message(metadata.get(skipped..)?).ok()
+}
+
+/// The rows of a batch whose buffers lie within its block; the decoder would panic on others.
+fn checked_rows(batch: IpcBatch<'_>, block: &Block) -> Option<u64> {
+    let (_, _, body) = block_range(block)?;
+    for buffer in batch.buffers()? {
+        let (offset, length) = (u64::try_from(buffer.offset()).ok()?, u64::try_from(buffer.length()).ok()?);
+        offset.checked_add(length).filter(|end| *end <= body)?;
+    }
+    u64::try_from(batch.length()).ok()
 }
 
 /// Offset, length of metadata and length of body.
@@ -124,6 +146,7 @@ impl IpcFile {
         let mut decoder = FileDecoder::new(schema, footer.version()).with_projection(projection.clone());
         for block in footer.dictionaries().into_iter().flatten() {
             let buffer = opening.block(block, false, BAD_DICTIONARY)?;
+            opening.check_dictionary(block, &buffer)?;
             decoder.read_dictionary(block, &buffer).map_err(|_| opening.damaged(BAD_DICTIONARY))?;
         }
         let (mut blocks, mut segments, mut first_row) = (Vec::new(), Vec::new(), 1);

@@ -1,0 +1,11 @@
+//! The crate's tests: rows in, one scan, rows out.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bytes;
+mod errors;
+mod fixtures;
+mod formats;
+mod guard;
+mod order;
+mod plans;
+mod sorting;

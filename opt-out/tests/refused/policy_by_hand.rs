@@ -1,0 +1,5 @@
+use peristyle_opt_out::VerifiedPolicy;
+
+fn main() {
+    let _ = VerifiedPolicy { stamp: "mine", permitted: todo!() };
+}

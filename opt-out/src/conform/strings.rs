@@ -68,6 +68,12 @@ impl Exceptions {
     }
 }
 
+/// Whether two arrays are the same buffers: the Parquet reader makes a new array of a row group's dictionary for every
+/// batch, and all of them share its buffers.
+fn share_buffers(one: &ArrayRef, other: &ArrayRef) -> bool {
+    Arc::ptr_eq(one, other) || one.to_data().ptr_eq(&other.to_data())
+}
+
 /// Strings, plain or dictionary-encoded, as a dictionary whose entries are checked against the categories.
 pub(super) fn conform(
     array: &ArrayRef,
@@ -81,7 +87,7 @@ pub(super) fn conform(
     let dictionary = dictionary.as_any_dictionary_opt().ok_or(Fault::UnexpectedArray)?;
     let found = dictionary.values();
     let entries = match last.take() {
-        Some(entries) if Arc::ptr_eq(&entries.found, found) => entries,
+        Some(entries) if share_buffers(&entries.found, found) => entries,
         _ => DictionaryEntries::new(found, categories)?,
     };
     let keys = cast(dictionary.keys(), &DataType::Int32).map_err(|_| Fault::UnexpectedArray)?;

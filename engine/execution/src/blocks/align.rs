@@ -37,8 +37,8 @@ impl BlockStream {
     /// The next block, or none when all tables are exhausted.
     async fn next(&mut self) -> Result<Option<Block>> {
         loop {
-            self.pull_where(|feed| !feed.has_rows()).await?;
-            let bound = self.feeds.iter().filter_map(Feed::complete_below).min();
+            self.fill().await?;
+            let bound = self.bound();
             let patients = self.cut(bound);
             if !patients.is_empty() {
                 return self.take(patients).map(Some);
@@ -46,9 +46,34 @@ impl BlockStream {
             // All that has arrived belongs to a patient of whom more may come: wait for the tables that hold it up.
             match bound {
                 None => return Ok(None),
-                Some(bound) => self.pull_where(|feed| feed.complete_below() == Some(bound)).await?,
+                Some(_) => self.pull_behind(bound).await?,
             }
         }
+    }
+
+    /// All rows of patients below this one have arrived; `None`: of all patients.
+    fn bound(&self) -> Option<i64> {
+        self.feeds.iter().filter_map(Feed::complete_below).min()
+    }
+
+    /// Waits for rows until there are enough for a block: filtered batches are small, and small blocks cost as many
+    /// steps as large ones.
+    async fn fill(&mut self) -> Result<()> {
+        self.pull_where(|feed| !feed.has_rows()).await?;
+        while self.feeds.iter().map(Feed::rows_len).sum::<usize>() < self.rows_max
+            && self.feeds.iter().map(Feed::patients_len).max() < Some(self.patients_max)
+        {
+            match self.bound() {
+                None => break,
+                bound => self.pull_behind(bound).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the tables that hold up the bound.
+    async fn pull_behind(&mut self, bound: Option<i64>) -> Result<()> {
+        self.pull_where(|feed| feed.complete_below() == bound).await
     }
 
     async fn pull_where(&mut self, waiting: impl Fn(&Feed) -> bool) -> Result<()> {

@@ -60,6 +60,16 @@ impl Feed {
         Ok(())
     }
 
+    /// Rows that have arrived and are not used.
+    pub(super) fn rows_len(&self) -> usize {
+        self.pending.iter().map(|pending| pending.batch.num_rows() - pending.start() as usize).sum()
+    }
+
+    /// Patients of whom rows have arrived that are not used; one may count twice, in two batches.
+    pub(super) fn patients_len(&self) -> usize {
+        self.pending.iter().map(|pending| pending.runs.len() - pending.next_run).sum()
+    }
+
     /// Whether rows have arrived that are not used.
     pub(super) fn has_rows(&self) -> bool {
         !self.pending.is_empty()

@@ -22,6 +22,7 @@ fn bash(script: &str, folder: &Path) -> Ended {
         .current_dir(folder)
         .env("PATH", path)
         .env_remove("PERISTYLE_LOG")
+        .env_remove("EHRQL_PERMISSIONS")
         .stdin(Stdio::null())
         .output()
         .expect("bash");

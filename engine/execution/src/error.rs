@@ -58,6 +58,8 @@ impl ExecutionError {
                 Some(ExecutionError::MeasureOverflow { measure, part }) => {
                     return ExecutionError::MeasureOverflow { measure: measure.clone(), part };
                 }
+                // Transparent: it is not among its own causes.
+                Some(ExecutionError::Source(source)) => return ExecutionError::Source(source.clone()),
                 _ => next = cause.source(),
             }
         }

@@ -34,8 +34,9 @@ pub const DATE_MAX: i32 = 2_932_896;
 /// A value, or why there is none.
 pub type Computed<T> = Result<T, Fault>;
 
+/// A zero loses its sign: of values that are equal, an answer must not show one or the other by the order of rows.
 fn finite(value: f64) -> Computed<f64> {
-    if value.is_finite() { Ok(value) } else { Err(Fault::FloatOverflow) }
+    if value.is_finite() { Ok(value + 0.0) } else { Err(Fault::FloatOverflow) }
 }
 
 /// `lhs & rhs` in three-valued logic: false if either is, else NULL if either is.

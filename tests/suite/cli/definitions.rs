@@ -41,7 +41,7 @@ fn node<'a>(document: &'a mut Json, name: &str) -> &'a mut Json {
 fn broken_definitions() {
     let sandbox = sandbox();
     changed(&sandbox, "unknown-node", |document| {
-        let fields = node(document, "Function.DateDifferenceInYears").take();
+        let fields = node(document, "Function.DateDifferenceInYears").clone();
         document["99"] = json!({ "Function.DateDifferenceInCenturies": fields });
         node(document, "Dataset")["variables"] = json!({ "dict": [["age", { "ref": "99" }]] });
     });
@@ -194,10 +194,22 @@ event_table all_events
     );
     sandbox.write("events.json", events.to_string());
     // No folder `tables` exists: only who may open it finds out.
-    let lines = [
-        "generate-dataset unclaimed.json --dummy-tables tables",
-        "generate-dataset events.json --dummy-tables tables --output out/:csv",
-        "generate-dataset claimed.json --dummy-tables tables",
-    ];
-    insta::assert_snapshot!(transcripts(&sandbox, &lines));
+    let mut text = String::new();
+    for (given, definition) in [
+        (None, "unclaimed"),
+        (None, "claimed"),
+        (None, "events"),
+        (Some("[]"), "claimed"),
+        (Some("[\"event_level_data\"]"), "claimed"),
+        (Some("[\"appointments\"]"), "unclaimed"),
+        (Some("[\"appointments\"]"), "events"),
+        (Some("[\"event_level_data\"]"), "events"),
+        (Some("appointments"), "claimed"),
+    ] {
+        let line = format!("generate-dataset {definition}.json --dummy-tables tables --output out/:csv");
+        let environment: Vec<(&str, &str)> = given.map(|given| ("EHRQL_PERMISSIONS", given)).into_iter().collect();
+        text += &sandbox.transcript(&sandbox.run_with(&line, &environment));
+        text.push('\n');
+    }
+    insta::assert_snapshot!(text);
 }

@@ -8,4 +8,4 @@ mod runs;
 mod sandbox;
 mod sources;
 
-pub(crate) use sandbox::{Run, Sandbox, binary};
+pub(crate) use sandbox::{Sandbox, binary};

@@ -20,7 +20,7 @@ last = coded.sort_by(date).last_for_patient().numeric_value
 count = coded.count_for_patient()
 ",
     );
-    let lines = ["explain study.json", "explain study.json --dummy-tables absent"];
+    let lines = ["explain study.json --threads 2", "explain study.json --dummy-tables absent"];
     let text = transcripts(&sandbox, &lines);
     // Where the empty tables were made.
     let text: String = text.lines().map(|line| format!("{}\n", without_temporary_folder(line))).collect();
@@ -36,6 +36,27 @@ fn without_temporary_folder(line: &str) -> String {
         }
         None => line.to_owned(),
     }
+}
+
+/// The last of the exit statuses that a user can bring about.
+#[test]
+fn a_memory_limit_that_does_not_do() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run("synth --patients 3000 --events-per-patient 30 --out tables --unordered");
+    assert_eq!(run.status, Some(0), "{run:?}");
+    let (document, _) = crate::spec::study(
+        "
+events clinical_events
+  patient | date:date  | numeric_value:float
+population = clinical_events.exists_for_patient()
+last = clinical_events.sort_by(date).last_for_patient().numeric_value
+",
+        "ehrql.tables.core",
+    );
+    sandbox.write("study.json", document.to_string());
+    let line = "generate-dataset study.json --dummy-tables tables --output out.csv --threads 2 --memory-limit";
+    let runs = [sandbox.run(&format!("{line} 1KiB")), sandbox.run(&format!("{line} 64MiB"))];
+    insta::assert_snapshot!(runs.map(|run| sandbox.transcript(&run)).join("\n"));
 }
 
 #[test]

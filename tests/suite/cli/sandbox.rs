@@ -1,7 +1,7 @@
 //! A folder of its own for each test, and commands run in it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value as Json;
@@ -83,7 +83,7 @@ impl Sandbox {
         self.run_with(line, &[])
     }
 
-    pub(crate) fn run_with(&self, line: &str, environment: &[(&str, &Path)]) -> Run {
+    pub(crate) fn run_with(&self, line: &str, environment: &[(&str, &str)]) -> Run {
         let mut command = Command::new(binary());
         command.args(line.split_whitespace()).current_dir(self.folder.path());
         for name in ["PERISTYLE_LOG", "EHRQL_PERMISSIONS", "RUST_BACKTRACE", "PYTHONHASHSEED"] {
@@ -91,8 +91,9 @@ impl Sandbox {
         }
         command.env("NO_COLOR", "1").env("COLUMNS", "100").envs(environment.iter().copied());
         let output = command.output().expect("the binary runs");
+        let settings: String = environment.iter().map(|(name, value)| format!("{name}='{value}' ")).collect();
         Run {
-            line: line.to_owned(),
+            line: format!("{settings}peristyle {line}").trim_end().to_owned(),
             status: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -106,7 +107,7 @@ impl Sandbox {
             let lines = text.replace(&own, "[FOLDER]");
             lines.lines().map(|line| format!("    {}\n", tidy_line(line))).collect::<String>().replace("    \n", "\n")
         };
-        let mut transcript = format!("$ peristyle {}\n", run.line);
+        let mut transcript = format!("$ {}\n", run.line);
         match run.status {
             Some(status) => transcript.push_str(&format!("exit {status}\n")),
             None => transcript.push_str("ended by a signal\n"),

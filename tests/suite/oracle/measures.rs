@@ -105,7 +105,7 @@ fn one_interval(
             // Only the engine can say that it is an error: leave a mark.
             None => return verdict.answers[0].rows.push(vec![Cell::Fault(crate::cells::Fault::IntOverflow)]),
         }
-        let key: Vec<Cell> = groups.iter().map(|(_, node)| patient.value(*node)).collect();
+        let key: Vec<Cell> = groups.iter().map(|(_, node)| unsigned_zero(patient.value(*node))).collect();
         let Some(numerator) = numerator else {
             return verdict.answers[0].rows.push(vec![Cell::Fault(crate::cells::Fault::IntOverflow)]);
         };
@@ -121,6 +121,14 @@ fn one_interval(
             measure.groups.iter().position(|group| group == name).map_or(Cell::Null, |index| key[index].clone())
         }));
         verdict.answers[0].rows.push(row);
+    }
+}
+
+/// A zero is the same group whatever its sign.
+fn unsigned_zero(cell: Cell) -> Cell {
+    match cell {
+        Cell::Float(value) => Cell::Float(value + 0.0),
+        other => other,
     }
 }
 

@@ -19,7 +19,7 @@ const CASES: u32 = 120;
 /// Runs a property over random choices; a failing case is shrunk to few and simple ones.
 fn for_random_choices(property: fn(&mut Choices<'_>) -> Result<(), Failure>) {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 2000, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
     let strategy = proptest::collection::vec(any::<u32>(), 40..1200);
     let outcome = TestRunner::new(config)
         .run(&strategy, |choices| property(&mut Choices::new(&choices)).map_err(TestCaseError::fail));
@@ -113,7 +113,8 @@ fn every_node_is_generated() {
     ];
     let mut seen = String::new();
     for seed in 0..400_u32 {
-        let numbers: Vec<u32> = (0..600).map(|n| n.wrapping_mul(2_654_435_761).rotate_left(seed % 32) ^ seed.wrapping_mul(40_503)).collect();
+        let number = |n: u32| n.wrapping_mul(2_654_435_761).rotate_left(seed % 32) ^ seed.wrapping_mul(40_503);
+        let numbers: Vec<u32> = (0..600).map(number).collect();
         seen.push_str(&study::dataset(&mut Choices::new(&numbers)).to_string());
         seen.push_str(&study::measures(&mut Choices::new(&numbers)).to_string());
     }

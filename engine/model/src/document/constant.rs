@@ -64,7 +64,8 @@ pub(super) fn constant(json: &Json, place: &Place<'_>, limits: &Limits) -> Read<
     Ok(match json {
         Json::Bool(value) => (Constant::Bool(*value), ValueType::Bool),
         Json::Int(value) => (Constant::Int(*value), ValueType::Int),
-        Json::Float(value) => (Constant::Float(*value), ValueType::Float),
+        // Without the sign of a zero, as everywhere.
+        Json::Float(value) => (Constant::Float(*value + 0.0), ValueType::Float),
         Json::Str(text) => (bounded(text)?, ValueType::Str),
         Json::Null => return Err(place.error("NULL is not a constant")),
         Json::List(_) => return Err(place.error("a list is not a constant; a set is written as a `frozenset`")),

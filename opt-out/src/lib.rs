@@ -8,11 +8,6 @@
 //!
 //! What is absent: a way to a `SessionContext`, a way to a file without a permit, a permit without a policy, a policy
 //! without its check, statistics of anything below the guard, and a cell's value in any error.
-//!
-//! ```compile_fail
-//! // A policy cannot be written down.
-//! let policy = peristyle_opt_out::VerifiedPolicy { stamp: "mine" };
-//! ```
 
 mod conform;
 mod decode;

@@ -36,12 +36,18 @@ fn hidden_rows_are_gone_before_anything_else() {
 
 #[test]
 fn what_is_wrong_with_hidden_rows_is_hidden() {
-    for (name, text) in [("patients.csv", "patient_id,code,a\n1,x,5\n2,outside,not a number\n1,y,7\n")] {
+    let wanted = with_categories(request("code:str a:float"), "code", str_categories(&["x", "y"]));
+    let tables = Tables::new();
+    tables.put("patients.csv", "patient_id,code,a\n1,x,5\n2,outside,not a number\n1,y,7\n");
+    let enclave = tables.enclave_with(VerifiedPolicy::permitting([1]), options());
+    assert_eq!(run(&enclave, &wanted, None).unwrap(), ["1 x 5.0", "1 y 7.0"]);
+
+    for name in ["patients.parquet", "patients.arrow"] {
         let tables = Tables::new();
-        tables.put(name, text);
-        let wanted = with_categories(request("code:str a:int"), "code", str_categories(&["x", "y"]));
+        let lines = "patient_id:int code:str a:float\n1 x 5\n2 outside inf\n1 y 7\n";
+        tables.put_rows(name, &rows(lines), Written::default());
         let enclave = tables.enclave_with(VerifiedPolicy::permitting([1]), options());
-        assert_eq!(run(&enclave, &wanted, None).unwrap(), ["1 x 5", "1 y 7"]);
+        assert_eq!(run(&enclave, &wanted, None).unwrap(), ["1 x 5.0", "1 y 7.0"], "{name}");
     }
 }
 

@@ -8,4 +8,5 @@ mod formats;
 mod guard;
 mod order;
 mod plans;
+mod refused;
 mod sorting;

@@ -14,7 +14,7 @@ fn many_rows(tables: &Tables, files: usize) {
         let mut lines: Vec<String> = (0..300_000 / files)
             .map(|_| {
                 let patient = random.random_range(0..20_000);
-                format!("{patient} code{} {}\n", patient % 5000, patient * 2)
+                format!("{patient} code{} {}\n", patient % 300, patient * 2)
             })
             .collect();
         lines.shuffle(&mut random);
@@ -32,7 +32,7 @@ fn a_sort_that_spills_yields_every_row_in_order_and_leaves_nothing_behind() {
     let options = EnclaveOptions {
         threads: 2,
         batch_rows: 1024,
-        memory_limit_bytes: Some(9 << 20),
+        memory_limit_bytes: Some(6 << 20),
         spill_directory: Some(spill.path().to_path_buf()),
     };
     let enclave = tables.enclave_with(VerifiedPolicy::dummy_tables(), options);
@@ -50,7 +50,7 @@ fn a_sort_that_spills_yields_every_row_in_order_and_leaves_nothing_behind() {
         let patient: i64 = cells[0].parse().unwrap();
         assert_eq!(
             (cells[1], cells[2]),
-            (format!("code{}", patient % 5000).as_str(), (patient * 2).to_string().as_str())
+            (format!("code{}", patient % 300).as_str(), (patient * 2).to_string().as_str())
         );
     }
     drop((plan, batches, enclave));

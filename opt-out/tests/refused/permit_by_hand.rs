@@ -1,6 +1,8 @@
-use peristyle_opt_out::{ScanPermit, VerifiedPolicy};
+use peristyle_opt_out::ScanPermit;
 
-fn main() {
-    let _ = ScanPermit { permitted: todo!() };
-    let _ = VerifiedPolicy::dummy_tables().permit_scan();
+fn forged(permit: ScanPermit) -> ScanPermit {
+    let ScanPermit { permitted } = permit;
+    ScanPermit { permitted }
 }
+
+fn main() {}

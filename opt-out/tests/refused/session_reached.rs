@@ -2,7 +2,6 @@ use peristyle_opt_out::Enclave;
 
 fn unguarded(enclave: &Enclave) {
     let _ = &enclave.session;
-    let _ = enclave.session();
 }
 
 fn main() {}

@@ -1,0 +1,5 @@
+use peristyle_opt_out::source::LocalFiles;
+
+fn main() {
+    let _ = LocalFiles;
+}

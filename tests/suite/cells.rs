@@ -52,9 +52,7 @@ impl Cell {
     /// Equal, but for the last digits of floats.
     pub(crate) fn is_close(&self, other: &Cell, relative_tolerance: f64) -> bool {
         match (self, other) {
-            (Cell::Float(a), Cell::Float(b)) => {
-                a == b || (a - b).abs() <= relative_tolerance * a.abs().max(b.abs())
-            }
+            (Cell::Float(a), Cell::Float(b)) => a == b || (a - b).abs() <= relative_tolerance * a.abs().max(b.abs()),
             (a, b) => a == b,
         }
     }

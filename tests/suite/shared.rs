@@ -50,7 +50,8 @@ fn the_oracle_agrees_with_recorded_cases() {
                 continue;
             }
             let case: Json = serde_json::from_str(&line).expect("a case");
-            let tables: Vec<Table> = case["tables"].as_array().expect("tables").iter().map(Table::from_vector).collect();
+            let tables: Vec<Table> =
+                case["tables"].as_array().expect("tables").iter().map(Table::from_vector).collect();
             let (answers, expected) = if case["kind"] == "measures" {
                 (oracle::measures(&case["definition"], &tables).answers, vec![case["expected"].clone()])
             } else {

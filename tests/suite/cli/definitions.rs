@@ -104,9 +104,26 @@ fn broken_definitions() {
     sandbox.write("deep.json", "[".repeat(100_000));
     sandbox.write("twice.json", "{\"value\": {\"ref\": \"1\"}, \"1\": 7, \"1\": 8}");
     let names = [
-        "absent", "empty", "not-json", "cut-short", "other", "deep", "twice", "unknown-node", "missing-field",
-        "dangling-reference", "cycle", "wrong-type", "wrong-field-type", "unknown-column", "unknown-table", "many-rows",
-        "anyone", "own-table", "outside", "reserved-name",
+        "absent",
+        "empty",
+        "not-json",
+        "cut-short",
+        "other",
+        "deep",
+        "twice",
+        "unknown-node",
+        "missing-field",
+        "dangling-reference",
+        "cycle",
+        "wrong-type",
+        "wrong-field-type",
+        "unknown-column",
+        "unknown-table",
+        "many-rows",
+        "anyone",
+        "own-table",
+        "outside",
+        "reserved-name",
     ];
     let lines: Vec<String> =
         names.iter().map(|name| format!("generate-dataset {name}.json --dummy-tables tables")).collect();
@@ -124,7 +141,8 @@ fn definitions_without_what_is_asked_for() {
             "claimed_permissions": { "tuple": [] } } } })
         .to_string()
     };
-    let error = |code: Json| json!({ "DefinitionError": { "message": "a line of\nthe author's own", "exit_code": code } });
+    let error =
+        |code: Json| json!({ "DefinitionError": { "message": "a line of\nthe author's own", "exit_code": code } });
     sandbox.write("no-code.json", module(error(Json::Null), Json::Null));
     sandbox.write("code.json", module(error(json!(3)), Json::Null));
     sandbox.write("nothing.json", module(Json::Null, Json::Null));

@@ -34,7 +34,8 @@ ended = practice_registrations.end_date.maximum_for_patient()
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.study("study.json", STUDY);
-    sandbox.write("tables/patients.csv", "patient_id,date_of_birth,sex\n987654321,1987-06-05,female\n2,1987-06-05,male\n");
+    sandbox
+        .write("tables/patients.csv", "patient_id,date_of_birth,sex\n987654321,1987-06-05,female\n2,1987-06-05,male\n");
     sandbox.write(
         "tables/clinical_events.csv",
         "patient_id,date,snomedct_code,numeric_value\n987654321,1987-06-05,123412341234,31415926\n2,1987-06-05,,31415926\n",
@@ -103,7 +104,11 @@ fn files_that_are_malformed() {
         ("a row too short", "patients.csv", b"patient_id,date_of_birth,sex\n2,1987-06-05,male\n987654321,1987-06-05\n"),
         ("a row too long", "patients.csv", b"patient_id,date_of_birth,sex\n2,1987-06-05,male,markedtext\n"),
         ("a quote without end", "patients.csv", b"patient_id,date_of_birth,sex\n2,1987-06-05,\"markedtext\n"),
-        ("not UTF-8", "clinical_events.csv", b"patient_id,date,snomedct_code,numeric_value\n2,1987-06-05,markedtext\xff,1\n"),
+        (
+            "not UTF-8",
+            "clinical_events.csv",
+            b"patient_id,date,snomedct_code,numeric_value\n2,1987-06-05,markedtext\xff,1\n",
+        ),
     ] {
         text += &transcript(title, |sandbox| sandbox.write(&format!("tables/{file}"), bytes));
     }

@@ -38,7 +38,11 @@ pub(super) fn aggregate(name: &str, maximum_gap_days: i64, cells: Vec<Cell>) -> 
 }
 
 fn sum(values: &[Cell]) -> Cell {
-    if matches!(values[0], Cell::Int(_)) { numbers::int(ints(values).sum()) } else { numbers::exact_sum(&floats(values)) }
+    if matches!(values[0], Cell::Int(_)) {
+        numbers::int(ints(values).sum())
+    } else {
+        numbers::exact_sum(&floats(values))
+    }
 }
 
 fn mean(values: &[Cell]) -> Cell {

@@ -17,19 +17,41 @@ pub(super) enum Node {
     Table(String, String),
     /// Index into [`Graph::inline`]
     Inline(usize),
-    Filter { source: Id, condition: Id },
-    Sort { source: Id, by: Id },
-    Pick { source: Id, last: bool },
-    Column { source: Id, name: String },
+    Filter {
+        source: Id,
+        condition: Id,
+    },
+    Sort {
+        source: Id,
+        by: Id,
+    },
+    Pick {
+        source: Id,
+        last: bool,
+    },
+    Column {
+        source: Id,
+        name: String,
+    },
     Value(Cell),
     Set(Vec<Cell>),
     Exists(Id),
     Count(Id),
     /// By the name in the document, without prefix
-    Aggregate { name: String, maximum_gap_days: i64, source: Id },
+    Aggregate {
+        name: String,
+        maximum_gap_days: i64,
+        source: Id,
+    },
     /// By the name in the document, without prefix
-    Function { name: String, inputs: Vec<Id> },
-    Case { cases: Vec<(Id, Option<Id>)>, default: Option<Id> },
+    Function {
+        name: String,
+        inputs: Vec<Id>,
+    },
+    Case {
+        cases: Vec<(Id, Option<Id>)>,
+        default: Option<Id>,
+    },
 }
 
 impl Node {
@@ -40,9 +62,12 @@ impl Node {
             Node::Pick { source, .. } | Node::Column { source, .. } | Node::Aggregate { source, .. } => vec![*source],
             Node::Exists(source) | Node::Count(source) => vec![*source],
             Node::Function { inputs, .. } => inputs.clone(),
-            Node::Case { cases, default } => {
-                cases.iter().flat_map(|(condition, value)| [Some(*condition), *value]).chain([*default]).flatten().collect()
-            }
+            Node::Case { cases, default } => cases
+                .iter()
+                .flat_map(|(condition, value)| [Some(*condition), *value])
+                .chain([*default])
+                .flatten()
+                .collect(),
         }
     }
 }
@@ -200,7 +225,10 @@ impl<'a> Reader<'a> {
                 Some(sources) => sources["tuple"].as_array().expect("a tuple").iter().collect(),
                 None => ["source", "lhs", "rhs"].iter().filter_map(|key| fields.get(key)).collect(),
             };
-            return Node::Function { name: name.to_owned(), inputs: inputs.into_iter().map(|i| self.node(i)).collect() };
+            return Node::Function {
+                name: name.to_owned(),
+                inputs: inputs.into_iter().map(|i| self.node(i)).collect(),
+            };
         }
         match name {
             "external_ref" => Node::Table(text("module"), text("name")),

@@ -11,7 +11,12 @@ use super::{aggregate, functions, selected_from};
 #[derive(Clone, Debug)]
 pub(super) enum Yield {
     /// Numbers of the rows in the table `root`. `unknown` where it hangs on a fault which they are
-    Rows { root: Id, many: bool, numbers: Vec<usize>, unknown: bool },
+    Rows {
+        root: Id,
+        many: bool,
+        numbers: Vec<usize>,
+        unknown: bool,
+    },
     One(Cell),
     /// By the number of the row in its table
     Many(BTreeMap<usize, Cell>),
@@ -141,7 +146,10 @@ impl<'a> Patient<'a> {
         keys.extend(left_to_sort_by.into_iter().map(|name| self.column(root, name)));
         unknown |= keys.iter().any(|key| numbers.iter().any(|row| matches!(key.at(*row), Cell::Fault(_))));
         numbers.sort_by(|a, b| {
-            keys.iter().map(|key| key.at(*a).order(&key.at(*b))).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+            keys.iter()
+                .map(|key| key.at(*a).order(&key.at(*b)))
+                .find(|order| order.is_ne())
+                .unwrap_or(std::cmp::Ordering::Equal)
         });
         let picked = if last { numbers.last() } else { numbers.first() };
         Yield::Rows { root, many: false, numbers: picked.copied().into_iter().collect(), unknown }

@@ -52,7 +52,8 @@ pub(crate) fn measures(document: &Json, tables: &[Table]) -> Verdict {
         met_a_fault: false,
     };
     for measure in &measures {
-        let together: Vec<&Measure<'_>> = measures.iter().filter(|other| belong_together(document, measure, other)).collect();
+        let together: Vec<&Measure<'_>> =
+            measures.iter().filter(|other| belong_together(document, measure, other)).collect();
         for interval in measure.fields["intervals"]["tuple"].as_array().expect("intervals") {
             one_interval(document, tables, measure, &together, interval, &all_groups, &mut verdict);
         }

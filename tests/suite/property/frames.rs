@@ -95,7 +95,11 @@ impl<'a, 'c> Generator<'a, 'c> {
                 let mut frame = self.event_frame(depth + 1);
                 frame = self.sort(frame, depth + 1);
                 if self.choices.one_in(2) {
-                    frame = if self.choices.one_in(2) { self.filter(frame, depth + 1) } else { self.sort(frame, depth + 1) };
+                    frame = if self.choices.one_in(2) {
+                        self.filter(frame, depth + 1)
+                    } else {
+                        self.sort(frame, depth + 1)
+                    };
                 }
                 let position = self.choices.of(&["first", "last"]);
                 (self.document.pick(&frame.node, position), &COLUMNS)
@@ -110,7 +114,8 @@ impl<'a, 'c> Generator<'a, 'c> {
 
     /// A column of that type.
     pub(crate) fn column_of(&mut self, frame: &Json, columns: &[(&str, &str)], type_name: &str) -> Option<Json> {
-        let fitting: Vec<&str> = columns.iter().filter(|(_, known)| *known == type_name).map(|(name, _)| *name).collect();
+        let fitting: Vec<&str> =
+            columns.iter().filter(|(_, known)| *known == type_name).map(|(name, _)| *name).collect();
         if fitting.is_empty() {
             return None;
         }

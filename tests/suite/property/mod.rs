@@ -1,7 +1,7 @@
 //! Random definitions over random tables: the answer is the oracle's, and however the work is cut up, the same bytes.
 
-mod choices;
 mod checks;
+mod choices;
 mod frames;
 mod records;
 mod series;

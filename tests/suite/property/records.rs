@@ -90,7 +90,8 @@ pub(crate) fn cell(choices: &mut Choices<'_>, type_name: &str, empty_strings: bo
         "int" => Cell::Int(choices.of(&[0, 1, 2, 3, -1, -2, 5, 7])),
         "float" => Cell::Float(choices.of(&[0.0, 0.5, -1.5, 2.0, 0.1, -0.0, 3.25, 1e10])),
         "date" => {
-            let dates = ["2020-01-31", "2020-02-29", "2020-02-28", "2019-03-01", "2021-12-31", "1969-12-31", "2020-01-30"];
+            let dates =
+                ["2020-01-31", "2020-02-29", "2020-02-28", "2019-03-01", "2021-12-31", "1969-12-31", "2020-01-30"];
             Cell::Date(parse_date(choices.of(&dates)).expect("a date"))
         }
         "str" => {

@@ -13,7 +13,10 @@ use super::expression::Expression;
 
 #[derive(Clone, Debug)]
 enum Built {
-    Frame { node: Json, columns: Vec<Column> },
+    Frame {
+        node: Json,
+        columns: Vec<Column>,
+    },
     Series(Json),
     Set(Json),
     /// The function that adds it to a date, and how many
@@ -67,11 +70,8 @@ pub(crate) fn document_of_rows(table: &Table, outputs: &[(String, Expression)]) 
     builder.scopes.push((external(table), table.columns.clone()));
     let nodes: Result<Vec<_>> =
         outputs.iter().map(|(name, output)| Ok((name.clone(), builder.series(output)?))).collect();
-    let (variables, events) = if table.one_row_per_patient {
-        (nodes?, vec![])
-    } else {
-        (vec![], vec![("rows".to_owned(), nodes?)])
-    };
+    let (variables, events) =
+        if table.one_row_per_patient { (nodes?, vec![]) } else { (vec![], vec![("rows".to_owned(), nodes?)]) };
     Ok(builder.document.dataset(population, variables, events))
 }
 

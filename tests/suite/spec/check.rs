@@ -60,9 +60,16 @@ fn oracle_answers(case: &Case) -> Result<Vec<Answer>, Failure> {
         }
     }
     let (document, tables) = (build::document(&case)?, source_tables(&case));
-    let verdict =
-        if case.measures.is_empty() { oracle::dataset(&document, &tables) } else { oracle::measures(&document, &tables) };
-    Ok(if case.disclosure_control { verdict.answers.into_iter().map(oracle::suppress).collect() } else { verdict.answers })
+    let verdict = if case.measures.is_empty() {
+        oracle::dataset(&document, &tables)
+    } else {
+        oracle::measures(&document, &tables)
+    };
+    Ok(if case.disclosure_control {
+        verdict.answers.into_iter().map(oracle::suppress).collect()
+    } else {
+        verdict.answers
+    })
 }
 
 /// Checks that the engine refuses, and says why.

@@ -31,8 +31,7 @@ pub(crate) fn check(each: &Each) -> Result<(), Failure> {
     }
     for row in good {
         let outputs = with_constants(each, row);
-        let texts: Vec<String> =
-            outputs.iter().map(|(index, _)| each.expected[row][*index].clone()).collect();
+        let texts: Vec<String> = outputs.iter().map(|(index, _)| each.expected[row][*index].clone()).collect();
         let outputs: Vec<(String, Expression)> = outputs
             .into_iter()
             .enumerate()
@@ -114,17 +113,21 @@ fn compare(
         answer.rows.sort_by(|a, b| a[number].order(&b[number]));
     }
     let same = answer.rows.len() == expected.len()
-        && answer.rows.iter().zip(expected).all(|(row, expected)| {
-            indices.iter().zip(*expected).all(|(index, text)| matches(text, &row[*index]))
-        });
+        && answer
+            .rows
+            .iter()
+            .zip(expected)
+            .all(|(row, expected)| indices.iter().zip(*expected).all(|(index, text)| matches(text, &row[*index])));
     if same {
         return Ok(());
     }
     let mut columns: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
     columns.extend(names.iter().map(|name| format!("expected {name}")));
-    let rows = table.rows.iter().zip(expected).map(|((_, cells), expected)| {
-        cells.iter().map(Cell::to_string).chain(expected.iter().cloned()).collect()
-    });
+    let rows = table
+        .rows
+        .iter()
+        .zip(expected)
+        .map(|((_, cells), expected)| cells.iter().map(Cell::to_string).chain(expected.iter().cloned()).collect());
     let rows: Vec<Vec<String>> = rows.collect();
     Err(format!("  wanted:\n{}  {who} answered:\n{answer}", text_table(&columns, &rows)))
 }

@@ -10,9 +10,8 @@ pub(crate) enum Token {
     Sign(&'static str),
 }
 
-const SIGNS: [&str; 21] = [
-    "**", "//", "==", "!=", "<=", ">=", "..", "+", "-", "*", "/", "<", ">", "(", ")", "{", "}", ",", ".", "=", ":",
-];
+const SIGNS: [&str; 21] =
+    ["**", "//", "==", "!=", "<=", ">=", "..", "+", "-", "*", "/", "<", ">", "(", ")", "{", "}", ",", ".", "=", ":"];
 
 pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, String> {
     let mut tokens = vec![];

@@ -5,7 +5,7 @@ use crate::tables::{Column, Table};
 
 use super::case::{Case, Each, Expected, GivenTable, Measure, Origin, Outcome};
 use super::expression::{self, Expression};
-use super::lexer::{cell, split_cells, split_outside_quotes, tokens, Token};
+use super::lexer::{Token, cell, split_cells, split_outside_quotes, tokens};
 
 /// The module that tables of spec files live in.
 pub(crate) const MODULE: &str = "peristyle.spec";
@@ -218,8 +218,7 @@ fn each(body: &[&str]) -> Result<Each> {
         }
         expected.push(cells);
     }
-    let inputs =
-        Table { module: MODULE.to_owned(), name: "t".to_owned(), one_row_per_patient: true, columns, rows };
+    let inputs = Table { module: MODULE.to_owned(), name: "t".to_owned(), one_row_per_patient: true, columns, rows };
     Ok(Each { inputs, outputs, expected })
 }
 

@@ -15,6 +15,7 @@ use peristyle_model::types::Physical;
 use super::{Answer, output_type, population, worst_fault};
 use crate::blocks::Block;
 use crate::evaluate::Evaluation;
+use crate::kernels::pick::by_keys;
 use crate::program::{EventOutput, Program};
 use crate::run::{BlockResult, BlockRun};
 use crate::vector::Vector;
@@ -103,16 +104,26 @@ fn plain(vector: &Vector, len: usize, physical: Physical) -> Result<ArrayRef> {
     Ok(if physical == Physical::Str { cast(&array, &DataType::Utf8)? } else { array })
 }
 
-/// The rows of an event table for the patients at these places.
+/// The rows of an event table for the patients at these places; a patient's rows in the order of their values, so that
+/// the answer does not depend on the order of rows in files.
 fn event_rows(evaluation: &Evaluation<'_>, event: &EventOutput, places: &UInt32Array) -> Result<ArrayRef> {
     let rows = evaluation.rows(event.rows)?;
     let offsets = rows.offsets();
     let range = |place: &u32| offsets[*place as usize]..offsets[*place as usize + 1];
-    let kept: UInt32Array = places.values().iter().flat_map(range).collect::<Vec<_>>().into();
+    let values =
+        event.members.iter().map(|(_, slot, _)| evaluation.vector(*slot).cloned()).collect::<Result<Vec<_>>>()?;
+    let compare = by_keys(&values)?;
+    let mut kept: Vec<u32> = Vec::new();
+    for place in places.values() {
+        let start = kept.len();
+        kept.extend(range(place));
+        kept[start..].sort_by(|a, b| compare(*a as usize, *b as usize));
+    }
+    let kept = UInt32Array::from(kept);
     let lengths = places.values().iter().map(|place| range(place).len());
     let mut members = Vec::with_capacity(event.members.len());
-    for (_, slot, physical) in &event.members {
-        members.push(plain(&evaluation.vector(*slot)?.gather(&kept, *physical)?, kept.len(), *physical)?);
+    for ((_, _, physical), vector) in event.members.iter().zip(&values) {
+        members.push(plain(&vector.gather(&kept, *physical)?, kept.len(), *physical)?);
     }
     let fields = event_fields(event);
     let members = StructArray::try_new_with_length(fields.clone(), members, None, kept.len())

@@ -49,7 +49,10 @@ fn ranges(offsets: &[u32]) -> impl Iterator<Item = RowRange> {
     offsets.windows(2).map(|pair| pair[0] as usize..pair[1] as usize)
 }
 
-fn valid_values<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, rows: RowRange) -> impl Iterator<Item = T::Native> {
+fn valid_values<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    rows: RowRange,
+) -> impl Iterator<Item = T::Native> + Clone {
     rows.filter(|row| array.is_valid(*row)).map(|row| array.value(row))
 }
 
@@ -171,7 +174,7 @@ fn sum_floats(
     let mut missing = Vec::new();
     for (patient, rows) in ranges(offsets).enumerate() {
         let count = rows.clone().filter(|row| array.is_valid(*row)).count();
-        let sum = if count == 0 { Ok(0.0) } else { exact_sum(&mut valid_values(array, rows)) };
+        let sum = if count == 0 { Ok(0.0) } else { exact_sum(valid_values(array, rows)) };
         if count == 0 || sum.is_err() {
             missing.push(patient);
         }

@@ -54,20 +54,25 @@ fn comparison(key: &Vector) -> Result<Option<Compare<'_>>> {
     })
 }
 
-/// For each patient the row that comes first or last when sorted by `keys`, the highest priority first.
-///
-/// Rows that are equal in every key are equal in every column that anyone selects from the pick.
-pub(crate) fn pick(rows: &DomainRows, keys: &[Vector], position: Position) -> Result<PatientRows> {
+/// Compares two rows by several keys, the highest priority first.
+pub(crate) fn by_keys(keys: &[Vector]) -> Result<impl Fn(usize, usize) -> Ordering> {
     let mut comparisons = Vec::with_capacity(keys.len());
     for key in keys {
         comparisons.extend(comparison(key)?);
     }
+    Ok(move |a, b| {
+        comparisons.iter().map(|compare| compare(a, b)).find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
+    })
+}
+
+/// For each patient the row that comes first or last when sorted by `keys`, the highest priority first.
+///
+/// Rows that are equal in every key are equal in every column that anyone selects from the pick.
+pub(crate) fn pick(rows: &DomainRows, keys: &[Vector], position: Position) -> Result<PatientRows> {
+    let compare = by_keys(keys)?;
     let better = match position {
         Position::First => Ordering::Less,
         Position::Last => Ordering::Greater,
-    };
-    let compare = |a: usize, b: usize| {
-        comparisons.iter().map(|compare| compare(a, b)).find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
     };
     let mut places = Vec::with_capacity(rows.patients_len());
     for range in rows.offsets().windows(2) {

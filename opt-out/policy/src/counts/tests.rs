@@ -151,7 +151,7 @@ fn the_seal_holds() {
 }
 
 #[test]
-fn the_file_of_another_policy_and_an_earlier_one_are_refused() {
+fn another_policys_file_and_an_earlier_one_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let policy = begun(folder.path(), 100_000);
     let renamed = THREE_RULES.replace("name = \"three-rules\"", "name = \"other-rules\"");

@@ -63,7 +63,7 @@ fn the_small_example_applies_one_rule() {
 }
 
 #[test]
-fn paths_are_from_the_folder_of_the_policy() {
+fn paths_are_from_the_policys_folder() {
     let policy = Policy::parse(THREE_RULES.as_bytes(), Path::new("/etc/peristyle/policy.toml")).unwrap();
     assert_eq!(policy.counts.as_ref().unwrap().file.path, Path::new("/etc/peristyle/state/counts.json"));
     // But where the policy lies is nothing that it says.

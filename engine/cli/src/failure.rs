@@ -61,7 +61,11 @@ impl From<&AuthorError> for Failure {
 
 impl From<&SourceError> for Failure {
     fn from(error: &SourceError) -> Self {
-        Failure::new(ExitStatus::Files, error.to_string())
+        let status = match error {
+            SourceError::MemoryLimit { .. } => ExitStatus::Memory,
+            _ => ExitStatus::Files,
+        };
+        Failure::new(status, error.to_string())
     }
 }
 
@@ -150,6 +154,11 @@ mod tests {
                 "no directory of tables",
             ),
             (external(Box::new(overflow())), ExitStatus::Definition, "measure 'm'"),
+            (
+                external(Box::new(SourceError::MemoryLimit { table: Arc::from("patients") })),
+                ExitStatus::Memory,
+                "`patients`",
+            ),
             (DataFusionError::ResourcesExhausted("secret".into()), ExitStatus::Memory, "memory limit"),
             (DataFusionError::Execution("cannot cast 'secret'".into()), ExitStatus::Failure, "internal error"),
         ];

@@ -1,4 +1,5 @@
 //! The program starts. That this test exists makes `cargo test` build the program, which the suite in `tests/` runs.
+#![allow(clippy::expect_used)]
 
 use std::process::Command;
 

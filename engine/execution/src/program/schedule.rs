@@ -15,6 +15,9 @@ use super::{DomainIx, EventOutput, PATIENTS, Program, QueryOutput, QuerySet, Slo
 use crate::code_index::CodeIndex;
 use crate::kernels::sets::ConstantMembers;
 
+/// The members of a code list.
+type CodeList = Arc<[Constant]>;
+
 /// Something that a step can compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Want {
@@ -33,7 +36,7 @@ pub(super) struct Scheduler<'a> {
     domains: &'a Domains,
     tables: Vec<TableUse>,
     /// For each column that code lists are looked up in: its table and index, and the lists
-    code_columns: Vec<(TableIx, usize, Vec<Arc<[Constant]>>)>,
+    code_columns: Vec<(TableIx, usize, Vec<CodeList>)>,
     code_index_ids: HashMap<(TableIx, usize), usize>,
     slots: HashMap<Want, Slot>,
     steps: Vec<Step>,

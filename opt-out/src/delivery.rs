@@ -21,7 +21,7 @@ use crate::error::{Place, SourceError};
 use crate::source::{Flow, SegmentRef};
 
 /// Bytes of decoded rows that a segment may hold ready.
-const READY_BYTES: usize = 16 << 20;
+const READY_BYTES: usize = 4 << 20;
 
 /// A segment that is being decoded.
 struct Running {

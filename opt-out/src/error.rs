@@ -156,7 +156,7 @@ pub enum SourceError {
 
     /// Sorting took more memory than it may
     #[error(
-        "table `{table}`: its rows are not in order of patient, and sorting them takes more memory than the limit: raise it, or order the files"
+        "table `{table}`: its rows are not in order of patient, and sorting them takes more memory than the limit: raise it (`--memory-limit`), or order the files"
     )]
     MemoryLimit { table: Arc<str> },
 

@@ -49,6 +49,11 @@ impl GuardedTable {
         &self.source
     }
 
+    /// Whether its rows come in order of patient without sorting.
+    pub(crate) fn is_ordered(&self) -> bool {
+        Partitions::of(&self.source, self.threads).ordered
+    }
+
     /// Leave to read them.
     pub(crate) fn permit(&self) -> &ScanPermit {
         &self.permit

@@ -23,6 +23,7 @@ mod policy;
 mod predicate;
 mod request;
 mod session;
+mod sort_memory;
 mod source;
 mod spill;
 #[cfg(test)]

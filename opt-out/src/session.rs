@@ -2,29 +2,32 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Field};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, UnboundedMemoryPool};
+use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::prelude::{Expr, SessionConfig, SessionContext, ident};
+use datafusion::prelude::{Expr, SessionConfig, SessionContext, cast, ident};
 
 use crate::guarded_table::GuardedTable;
 use crate::leaf_rule::{self, OnlyGuardedLeaves};
 use crate::request::{EnclaveOptions, PATIENT_ID};
+use crate::sort_memory::SortMemory;
 use crate::spill::SpillDirectory;
 
 /// A `SessionContext` that nobody can reach.
 pub(crate) struct GuardedSession {
     context: SessionContext,
+    memory_is_limited: bool,
 }
 
 impl GuardedSession {
     pub(crate) fn new(options: &EnclaveOptions, spill: &SpillDirectory) -> Result<Self> {
         let pool: Arc<dyn MemoryPool> = match options.memory_limit_bytes {
-            Some(limit) => Arc::new(FairSpillPool::new(limit)),
+            Some(limit) => Arc::new(SortMemory::new(limit)),
             None => Arc::new(UnboundedMemoryPool::default()),
         };
         let directories = DiskManagerMode::Directories(vec![spill.path().to_path_buf()]);
@@ -38,7 +41,8 @@ impl GuardedSession {
             .with_default_features()
             .with_physical_optimizer_rule(Arc::new(OnlyGuardedLeaves))
             .build();
-        Ok(Self { context: SessionContext::new_with_state(state) })
+        let memory_is_limited = options.memory_limit_bytes.is_some();
+        Ok(Self { context: SessionContext::new_with_state(state), memory_is_limited })
     }
 
     /// A plan for a table's rows that the predicate holds for, in order of patient, in one partition.
@@ -47,14 +51,31 @@ impl GuardedSession {
         table: GuardedTable,
         predicate: Option<Expr>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns = datafusion::catalog::TableProvider::schema(&table);
-        let columns: Vec<Expr> = columns.fields().iter().map(|field| ident(field.name())).collect();
+        let schema = datafusion::catalog::TableProvider::schema(&table);
+        // Each batch of a merge would carry the entries of all dictionaries that meet in it, many times its own size,
+        // and what a merge needs could not be bounded. Plain strings can.
+        let plainly = self.memory_is_limited && !table.is_ordered();
+        let as_is = |field: &Arc<Field>| ident(field.name());
+        let plain = |field: &Arc<Field>| match field.data_type() {
+            DataType::Dictionary(_, values) => recast(field, values.as_ref().clone()),
+            _ => as_is(field),
+        };
+        let again = |field: &Arc<Field>| match field.data_type() {
+            DataType::Dictionary(..) => recast(field, field.data_type().clone()),
+            _ => as_is(field),
+        };
         let mut rows = self.context.read_table(Arc::new(table))?;
         if let Some(predicate) = predicate {
             rows = rows.filter(predicate)?;
         }
         let order = vec![ident(PATIENT_ID).sort(true, true)];
-        let plan = rows.select(columns)?.sort(order)?.create_physical_plan().await?;
+        let columns = schema.fields().iter();
+        let rows = if plainly {
+            rows.select(columns.clone().map(plain).collect::<Vec<_>>())?.sort(order)?.select(columns.map(again))?
+        } else {
+            rows.select(columns.map(as_is))?.sort(order)?
+        };
+        let plan = rows.create_physical_plan().await?;
         // The rule has seen it; a plan that leaves the enclave is looked at once more, whatever the rules were.
         leaf_rule::check(plan.as_ref())?;
         if plan.properties().output_partitioning().partition_count() != 1 {
@@ -71,6 +92,10 @@ impl GuardedSession {
     pub(crate) fn task_context(&self) -> Arc<TaskContext> {
         self.context.task_ctx()
     }
+}
+
+fn recast(field: &Field, data_type: DataType) -> Expr {
+    cast(ident(field.name()), data_type).alias(field.name())
 }
 
 /// Settings to begin with; each that is off has to earn its way back (DESIGN, section 4).

@@ -97,7 +97,7 @@ pub(crate) fn dataset(definition: &Definition) -> Result<&Dataset, Failure> {
     match &definition.dataset {
         Some(Ok(dataset)) => Ok(dataset),
         Some(Err(error)) => Err(Failure::from(error)),
-        None => Err(without("dataset", "measures", "generate-measures", definition.measures.is_some())),
+        None => Err(without("dataset", "measures", "generate-measures", matches!(definition.measures, Some(Ok(_))))),
     }
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn measures(definition: &Definition) -> Result<&[Measure], Failure> {
     match &definition.measures {
         Some(Ok(measures)) => Ok(measures),
         Some(Err(error)) => Err(Failure::from(error)),
-        None => Err(without("measures", "a dataset", "generate-dataset", definition.dataset.is_some())),
+        None => Err(without("measures", "a dataset", "generate-dataset", matches!(definition.dataset, Some(Ok(_))))),
     }
 }
 

@@ -57,6 +57,35 @@ fn a_sort_that_spills_yields_every_row_in_order_and_leaves_nothing_behind() {
     assert_eq!(std::fs::read_dir(spill.path()).unwrap().count(), 0);
 }
 
+/// Sorts and merges of two partitions and two tables compete; none may take what another needs to end.
+#[test]
+fn a_limit_that_suffices_suffices_whatever_the_threads_do() {
+    let tables = Tables::new();
+    many_rows(&tables, 3);
+    let mut spilled = 0;
+    for limit_mib in [3, 4, 6, 8, 12, 16] {
+        for _ in 0..4 {
+            let options = EnclaveOptions {
+                threads: 2,
+                batch_rows: 1024,
+                memory_limit_bytes: Some(limit_mib << 20),
+                ..EnclaveOptions::default()
+            };
+            let enclave = tables.enclave_with(VerifiedPolicy::dummy_tables(), options);
+            let wanted = request("code:str a:int");
+            let plans = [plan(&enclave, &wanted, None), plan(&enclave, &wanted, None)];
+            let runs = plans.iter().map(|plan| {
+                let batches = datafusion::physical_plan::collect(plan.clone(), enclave.task_context());
+                async move { batches.await.unwrap().iter().map(|batch| batch.num_rows()).sum::<usize>() }
+            });
+            let rows = block_on(futures::future::join_all(runs));
+            assert_eq!(rows, [300_000, 300_000], "{limit_mib} MiB");
+            spilled += plans.iter().map(spilled_files).sum::<usize>();
+        }
+    }
+    assert!(spilled > 0, "the test should make them spill");
+}
+
 fn line(batch: &arrow::array::RecordBatch, row: usize) -> String {
     use arrow::util::display::array_value_to_string;
     batch.columns().iter().map(|c| array_value_to_string(c, row).unwrap()).collect::<Vec<_>>().join(" ")
@@ -74,7 +103,7 @@ fn too_little_memory_is_said_in_our_words() {
     let options = EnclaveOptions { threads: 2, memory_limit_bytes: Some(200 << 10), ..EnclaveOptions::default() };
     let enclave = tables.enclave_with(VerifiedPolicy::dummy_tables(), options);
     let error = run(&enclave, &request("code:str a:int"), None).unwrap_err();
-    assert!(error.contains("takes more memory than the limit: raise it"), "{error}");
+    assert!(error.contains("takes more memory than the limit: raise it (`--memory-limit`)"), "{error}");
 }
 
 #[test]

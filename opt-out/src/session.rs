@@ -21,13 +21,15 @@ use crate::spill::SpillDirectory;
 /// A `SessionContext` that nobody can reach.
 pub(crate) struct GuardedSession {
     context: SessionContext,
-    memory_is_limited: bool,
+    /// Where memory is limited
+    sort_memory: Option<Arc<SortMemory>>,
 }
 
 impl GuardedSession {
     pub(crate) fn new(options: &EnclaveOptions, spill: &SpillDirectory) -> Result<Self> {
-        let pool: Arc<dyn MemoryPool> = match options.memory_limit_bytes {
-            Some(limit) => Arc::new(SortMemory::new(limit)),
+        let sort_memory = options.memory_limit_bytes.map(|limit| Arc::new(SortMemory::new(limit)));
+        let pool: Arc<dyn MemoryPool> = match &sort_memory {
+            Some(memory) => Arc::clone(memory) as _,
             None => Arc::new(UnboundedMemoryPool::default()),
         };
         let directories = DiskManagerMode::Directories(vec![spill.path().to_path_buf()]);
@@ -41,8 +43,7 @@ impl GuardedSession {
             .with_default_features()
             .with_physical_optimizer_rule(Arc::new(OnlyGuardedLeaves))
             .build();
-        let memory_is_limited = options.memory_limit_bytes.is_some();
-        Ok(Self { context: SessionContext::new_with_state(state), memory_is_limited })
+        Ok(Self { context: SessionContext::new_with_state(state), sort_memory })
     }
 
     /// A plan for a table's rows that the predicate holds for, in order of patient, in one partition.
@@ -54,7 +55,13 @@ impl GuardedSession {
         let schema = datafusion::catalog::TableProvider::schema(&table);
         // Each batch of a merge would carry the entries of all dictionaries that meet in it, many times its own size,
         // and what a merge needs could not be bounded. Plain strings can.
-        let plainly = self.memory_is_limited && !table.is_ordered();
+        let plainly = match &self.sort_memory {
+            Some(memory) if !table.is_ordered() => {
+                memory.expect(self.context.copied_config().target_partitions());
+                true
+            }
+            _ => false,
+        };
         let as_is = |field: &Arc<Field>| ident(field.name());
         let plain = |field: &Arc<Field>| match field.data_type() {
             DataType::Dictionary(_, values) => recast(field, values.as_ref().clone()),

@@ -5,7 +5,8 @@
 //! not, as the threads happen to run. Here each has a share of its own.
 //!
 //! The shares: one third for rows that can be spilled, two thirds for merging, each divided equally among those who may
-//! ask. A merge of rows in memory takes no more than their sort had reserved. With P partitions of a table there are P
+//! ask: those of every table that has been planned, whether or not it runs yet, since a share that shrank in a run would
+//! be too small for what its owner had begun. A merge of rows in memory takes no more than their sort had reserved. With P partitions of a table there are P
 //! merges and one that unites them, so a merge has 2/3 / (P + 1), never less than a sort's 1/3 / P.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,12 +25,21 @@ pub(crate) struct SortMemory {
 struct Users {
     sorts: usize,
     merges: usize,
+    planned_sorts: usize,
+    planned_merges: usize,
     reserved: usize,
 }
 
 impl SortMemory {
     pub(crate) fn new(limit: usize) -> Self {
         Self { limit, users: Mutex::default() }
+    }
+
+    /// Counts the sorts of a table that will run: one for each partition.
+    pub(crate) fn expect(&self, partitions: usize) {
+        let mut users = self.users();
+        users.planned_sorts += partitions;
+        users.planned_merges += partitions + 1;
     }
 
     fn users(&self) -> MutexGuard<'_, Users> {
@@ -74,9 +84,9 @@ impl MemoryPool for SortMemory {
         let mut users = self.users();
         let spilling = self.limit / 3;
         let share = if reservation.consumer().can_spill() {
-            spilling / users.sorts.max(1)
+            spilling / users.sorts.max(users.planned_sorts).max(1)
         } else {
-            (self.limit - spilling) / users.merges.max(1)
+            (self.limit - spilling) / users.merges.max(users.planned_merges).max(1)
         };
         if reservation.size() + additional > share {
             // Makes a sort spill, and a merge try with fewer files at once.

@@ -76,7 +76,14 @@ fn a_limit_that_suffices_suffices_whatever_the_threads_do() {
             let plans = [plan(&enclave, &wanted, None), plan(&enclave, &wanted, None)];
             let runs = plans.iter().map(|plan| {
                 let batches = datafusion::physical_plan::collect(plan.clone(), enclave.task_context());
-                async move { batches.await.unwrap().iter().map(|batch| batch.num_rows()).sum::<usize>() }
+                async move {
+                    batches
+                        .await
+                        .unwrap_or_else(|error| panic!("{limit_mib} MiB: {error}"))
+                        .iter()
+                        .map(|batch| batch.num_rows())
+                        .sum::<usize>()
+                }
             });
             let rows = block_on(futures::future::join_all(runs));
             assert_eq!(rows, [300_000, 300_000], "{limit_mib} MiB");

@@ -9,7 +9,6 @@ use arrow::buffer::BooleanBuffer;
 use datafusion::common::{Result, internal_err};
 use peristyle_model::Interval;
 use peristyle_model::graph::{Binary, Constant, Parameter, Unary};
-use peristyle_model::scalar::Fault;
 use peristyle_model::types::Physical;
 
 use crate::blocks::Block;
@@ -18,11 +17,12 @@ use crate::kernels::sets::{ConstantMembers, in_combined, in_constant};
 use crate::kernels::{FaultRows, aggregate, arithmetic, case, compare, dates, extreme, logic, pick, strings};
 use crate::program::{Program, Slot, Step, StepOp, TableIx};
 use crate::rows::{DomainRows, PatientRows};
+use crate::taint::Taint;
 use crate::vector::{Truth, Vector};
 
 /// What a slot holds.
 #[derive(Clone, Debug)]
-enum Held {
+pub(crate) enum Held {
     Rows(DomainRows),
     Patients(PatientRows),
     Codes(Arc<CodeMatches>),
@@ -32,34 +32,15 @@ enum Held {
     Combined(Vector, DomainRows),
 }
 
-/// A step that failed for some patients.
-#[derive(Clone, Debug)]
-pub(crate) struct StepFault {
-    pub(crate) slot: Slot,
-    pub(crate) fault: Fault,
-    /// Places of the patients in the block, ascending; `None`: all
-    patients: Option<Vec<u32>>,
-}
-
-impl StepFault {
-    /// Whether one of these patients is concerned.
-    pub(crate) fn concerns(&self, patients: &BooleanBuffer) -> bool {
-        match &self.patients {
-            None => patients.count_set_bits() > 0,
-            Some(places) => places.iter().any(|place| patients.value(*place as usize)),
-        }
-    }
-}
-
 /// The evaluation of a block.
 pub(crate) struct Evaluation<'a> {
-    program: &'a Program,
+    pub(crate) program: &'a Program,
     block: &'a Block,
     slots: Vec<Option<Held>>,
+    /// What the slots' values hang on that could not be computed; empty until a step fails
+    taints: HashMap<Slot, Taint>,
     table_rows: HashMap<TableIx, PatientRows>,
     interval: Option<Interval>,
-    /// Steps that failed: of the last interval, and those that hold for all
-    pub(crate) faults: Vec<StepFault>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -68,9 +49,9 @@ impl<'a> Evaluation<'a> {
             program,
             block,
             slots: vec![None; program.steps.len()],
+            taints: HashMap::new(),
             table_rows: HashMap::new(),
             interval: None,
-            faults: Vec::new(),
         }
     }
 
@@ -89,7 +70,7 @@ impl<'a> Evaluation<'a> {
     pub(crate) fn run_interval(&mut self, interval: Interval, wanted: impl Fn(&Step) -> bool) -> Result<()> {
         self.interval = Some(interval);
         let program = self.program;
-        self.faults.retain(|fault| !program.steps[fault.slot].varies);
+        self.taints.retain(|slot, _| !program.steps[*slot].varies);
         self.run(|step| step.varies && wanted(step))
     }
 
@@ -98,43 +79,26 @@ impl<'a> Evaluation<'a> {
         for (slot, step) in program.steps.iter().enumerate().filter(|(_, step)| chosen(step)) {
             let mut faults = FaultRows::default();
             let held = self.step(step, &mut faults)?;
-            if !faults.0.is_empty() {
-                self.note(slot, step, &held, &faults)?;
+            if (!faults.0.is_empty() || !self.taints.is_empty())
+                && let Some(taint) = self.taint(slot, step, &held, &faults)?
+            {
+                self.taints.insert(slot, taint);
             }
             self.slots[slot] = Some(held);
             for unused in &program.frees[slot] {
                 self.slots[*unused] = None;
+                self.taints.remove(unused);
             }
         }
         Ok(())
     }
 
-    fn note(&mut self, slot: Slot, step: &Step, held: &Held, faults: &FaultRows) -> Result<()> {
-        let constant = matches!(held, Held::Vector(vector) if vector.is_constant());
-        let rows = match step.rows {
-            Some(rows) => Some(self.rows(rows)?.clone()),
-            None => None,
-        };
-        let mut kinds: Vec<Fault> = faults.0.iter().map(|(_, fault)| *fault).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        for kind in kinds {
-            let places = faults.0.iter().filter(|(_, fault)| *fault == kind).map(|(row, _)| *row);
-            let patients = match (&rows, constant) {
-                (_, true) => None,
-                (None, false) => Some(places.collect()),
-                (Some(rows), false) => {
-                    let mut patients: Vec<u32> = places.map(|row| rows.patients().value(row as usize)).collect();
-                    patients.dedup();
-                    Some(patients)
-                }
-            };
-            self.faults.push(StepFault { slot, fault: kind, patients });
-        }
-        Ok(())
+    /// What a slot's values hang on that could not be computed.
+    pub(crate) fn taint_of(&self, slot: Slot) -> Option<&Taint> {
+        self.taints.get(&slot)
     }
 
-    fn held(&self, slot: Slot) -> Result<&Held> {
+    pub(crate) fn held(&self, slot: Slot) -> Result<&Held> {
         match &self.slots[slot] {
             Some(held) => Ok(held),
             None => internal_err!("a step was not run before it was needed"),
@@ -165,7 +129,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Number of values that a step yields.
-    fn len(&self, step: &Step) -> Result<usize> {
+    pub(crate) fn len(&self, step: &Step) -> Result<usize> {
         match step.rows {
             None => Ok(self.patients_len()),
             Some(rows) => Ok(self.rows(rows)?.len()),

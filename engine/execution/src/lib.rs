@@ -24,6 +24,7 @@ mod rows;
 mod run;
 mod study;
 mod tables;
+mod taint;
 mod vector;
 
 pub use error::ExecutionError;

@@ -96,11 +96,9 @@ fn as_the_oracle(
     let mut verdict: Verdict =
         if is_dataset { oracle::dataset(document, tables) } else { oracle::measures(document, tables) };
     match answers {
-        Err(_) if verdict.met_a_fault => Ok(()),
+        Err(_) if verdict.must_fail() => Ok(()),
         Err(error) => Err(format!("refused, where the oracle has an answer: {error}")),
         Ok(_) if verdict.must_fail() => Err("answered, where a value cannot be computed".to_owned()),
-        // A fault that nobody asked for: whoever meets it may refuse or not, and the answer is for the others to check.
-        Ok(_) if verdict.met_a_fault => Ok(()),
         Ok(answers) => {
             if disclosure_control {
                 verdict.answers = verdict.answers.into_iter().map(oracle::suppress).collect();

@@ -79,7 +79,7 @@ fn evaluate(schema: &SchemaRef, program: &Program, block: &Block) -> Result<Bloc
     let mut evaluation = Evaluation::new(program, block);
     evaluation.run_common()?;
     let population = population(&evaluation, program, 0)?;
-    let worst = worst_fault(&evaluation, program, 0, &population);
+    let worst = worst_fault(&evaluation, program, 0, &population)?;
     let everyone = population.count_set_bits() == population.len();
     let places = UInt32Array::from(population.set_indices_u32().collect::<Vec<_>>());
     let output = &program.outputs[0];

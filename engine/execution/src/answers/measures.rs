@@ -90,7 +90,7 @@ impl MeasuresAnswer {
                 self.measures.iter().map(|measure| measure.query).filter(|query| queries.contains(*query)).collect();
             for query in present {
                 let population = population(&evaluation, program, query)?;
-                worst = worst.into_iter().chain(worst_fault(&evaluation, program, query, &population)).min();
+                worst = worst.into_iter().chain(worst_fault(&evaluation, program, query, &population)?).min();
                 let members: Vec<u32> = population.set_indices_u32().collect();
                 let measures = self.measures.iter().enumerate().filter(|(_, measure)| measure.query == query);
                 for (place, measure) in measures {

@@ -18,6 +18,7 @@ use crate::blame::Worst;
 use crate::evaluate::Evaluation;
 use crate::program::Program;
 use crate::run::BlockRun;
+use crate::taint::Taint;
 use crate::vector::{Truth, Vector};
 
 pub(crate) use dataset::DatasetAnswer;
@@ -73,14 +74,28 @@ fn worst_fault(
     program: &Program,
     query: usize,
     population: &BooleanBuffer,
-) -> Option<Worst> {
-    evaluation
-        .faults
-        .iter()
-        .filter(|fault| {
-            let step = &program.steps[fault.slot];
-            step.populations.contains(query) || (step.queries.contains(query) && fault.concerns(population))
-        })
-        .map(|fault| Worst { slot: fault.slot, fault: fault.fault })
-        .min()
+) -> Result<Option<Worst>> {
+    let output = &program.outputs[query];
+    let mut worst = evaluation.taint_of(output.population).and_then(Taint::worst);
+    let mut note = |found: Option<Worst>| worst = worst.into_iter().chain(found).min();
+    let patients = evaluation.patients_len();
+    let of_patients = |taint: &Taint| taint.worst_among(patients, |patient| population.value(patient));
+    for (slot, _) in &output.columns {
+        note(evaluation.taint_of(*slot).and_then(of_patients));
+    }
+    for event in &output.events {
+        note(evaluation.taint_of(event.rows).and_then(of_patients));
+        for (_, slot, _) in &event.members {
+            let Some(taint) = evaluation.taint_of(*slot) else { continue };
+            let rows = evaluation.rows(event.rows)?;
+            note(match program.steps[*slot].rows {
+                None => of_patients(taint),
+                Some(_) => {
+                    let owners = rows.patients();
+                    taint.worst_among(rows.len(), |row| population.value(owners.value(row) as usize))
+                }
+            });
+        }
+    }
+    Ok(worst)
 }

@@ -33,7 +33,7 @@ pub(crate) fn case(conditions: &[Truth], values: &[Vector], len: usize, physical
 }
 
 /// For each row which value is chosen.
-fn choose(conditions: &[Truth], len: usize) -> Vec<u32> {
+pub(crate) fn choose(conditions: &[Truth], len: usize) -> Vec<u32> {
     let default = conditions.len() as u32;
     let mut choice = vec![default; len];
     for (place, condition) in conditions.iter().enumerate() {

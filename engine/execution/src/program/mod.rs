@@ -160,8 +160,6 @@ pub(crate) struct Step {
     pub(crate) node: Option<NodeId>,
     /// For each query, whether it needs the step
     pub(crate) queries: QuerySet,
-    /// For each query, whether its population needs the step
-    pub(crate) populations: QuerySet,
 }
 
 /// A set of queries.

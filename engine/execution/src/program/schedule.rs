@@ -181,15 +181,8 @@ impl<'a> Scheduler<'a> {
     }
 
     fn step(&mut self, want: Want) -> Result<Step> {
-        let new = |op, rows, physical, varies, node| Step {
-            op,
-            rows,
-            physical,
-            varies,
-            node,
-            queries: QuerySet::default(),
-            populations: QuerySet::default(),
-        };
+        let new =
+            |op, rows, physical, varies, node| Step { op, rows, physical, varies, node, queries: QuerySet::default() };
         Ok(match want {
             Want::CodeIndex(table, column) => {
                 self.read(table, column);
@@ -336,13 +329,11 @@ impl<'a> Scheduler<'a> {
             for slot in output.slots() {
                 self.steps[slot].queries.insert(query);
             }
-            self.steps[output.population].populations.insert(query);
         }
         for slot in (0..self.steps.len()).rev() {
-            let (queries, populations) = (self.steps[slot].queries.clone(), self.steps[slot].populations.clone());
+            let queries = self.steps[slot].queries.clone();
             for input in self.steps[slot].inputs() {
                 self.steps[input].queries.extend(&queries);
-                self.steps[input].populations.extend(&populations);
             }
         }
         let needs = row_needs(

@@ -1,0 +1,21 @@
+SELECT
+    "Patient_ID" AS patient_id,
+    "dod" AS date,
+    "Place_of_occurrence" AS place,
+    "icd10u" AS underlying_cause_of_death,
+    "ICD10001" AS cause_of_death_01,
+    "ICD10002" AS cause_of_death_02,
+    "ICD10003" AS cause_of_death_03,
+    "ICD10004" AS cause_of_death_04,
+    "ICD10005" AS cause_of_death_05,
+    "ICD10006" AS cause_of_death_06,
+    "ICD10007" AS cause_of_death_07,
+    "ICD10008" AS cause_of_death_08,
+    "ICD10009" AS cause_of_death_09,
+    "ICD10010" AS cause_of_death_10,
+    "ICD10011" AS cause_of_death_11,
+    "ICD10012" AS cause_of_death_12,
+    "ICD10013" AS cause_of_death_13,
+    "ICD10014" AS cause_of_death_14,
+    "ICD10015" AS cause_of_death_15
+FROM "ONS_Deaths"

@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::anchor::{Anchor, Head, read_anchor};
 use crate::error::AuditError;
 use crate::finding::Finding;
-use crate::line::{Entry, LINE_BYTES_MAX, Line, SealedLine};
+use crate::line::{Entry, KnownCounts, LINE_BYTES_MAX, Line, SealedLine};
 use crate::locked::{Extent, LockedLedger};
 
 /// What is written to: the ledger and its anchor, or in tests a disk that fails.
@@ -29,12 +29,13 @@ pub(crate) trait Medium {
 }
 
 /// The end of a ledger that may be appended to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SoundEnd {
     pub(crate) head: Head,
     pub(crate) whole_bytes: u64,
     /// A crash came between the last line and its anchor
     pub(crate) anchor_behind: bool,
+    pub(crate) counts: KnownCounts,
 }
 
 /// The end of a locked ledger: refused if the last line is torn or altered, or is not where the anchor says.
@@ -66,7 +67,8 @@ pub(crate) fn end_of_whole_lines(ledger: &LockedLedger, extent: Extent) -> Resul
     if head != anchor && before != Some(anchor) {
         return Err(unsound(ledger, difference(head, anchor)));
     }
-    Ok(SoundEnd { head, whole_bytes: extent.whole_bytes, anchor_behind: head != anchor })
+    let counts = last.map(|line| line.counts).unwrap_or_default();
+    Ok(SoundEnd { head, whole_bytes: extent.whole_bytes, anchor_behind: head != anchor, counts })
 }
 
 /// How a ledger's head differs from its anchor.
@@ -87,7 +89,8 @@ fn unsound(ledger: &LockedLedger, finding: Finding) -> AuditError {
 /// Appends one line after a sound end. When this returns the new head, the line and its anchor are on the disk.
 pub(crate) fn append(medium: &mut impl Medium, path: &Path, end: SoundEnd, entry: Entry) -> Result<Head, AuditError> {
     let sequence = end.head.sequence.saturating_add(1);
-    let line = SealedLine::new(entry, end.head.sha256, sequence)?;
+    let counts = end.counts.with(&entry);
+    let line = SealedLine::new(entry, counts, end.head.sha256, sequence)?;
     let fault = |doing, reason, undone| AuditError::NotRecorded {
         path: path.to_owned(),
         line: sequence,
@@ -189,6 +192,7 @@ mod tests {
             definition_sha256: None,
             engine: Name::new("the engine", "peristyle 0.1.0").unwrap(),
             permissions: Default::default(),
+            policy: None,
             policy_sha256: None,
             project: None,
             rules: Default::default(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::AuditError;
 use crate::finding::Finding;
 use crate::line::{Entry, Line};
-use crate::record::{Moment, Name, Repair, RunFinish, RunStart};
+use crate::record::{CountsAccepted, Moment, Name, Repair, RunFinish, RunStart};
 use crate::walk::walk;
 
 /// One run as the ledger has it.
@@ -39,12 +39,13 @@ impl Selection {
     }
 }
 
-/// The runs of a ledger in the order in which they started, its repairs, and what is wrong with it. The whole ledger is
-/// checked, whatever is selected.
+/// The runs of a ledger in the order in which they started, what people accepted, its repairs, and what is wrong with it.
+/// The whole ledger is checked, whatever is selected.
 #[derive(Debug)]
 pub struct History {
     path: PathBuf,
     runs: BTreeMap<u64, Run>,
+    acceptances: Vec<CountsAccepted>,
     repairs: Vec<Repair>,
     findings: Vec<Finding>,
     findings_count: u64,
@@ -58,7 +59,7 @@ impl History {
     /// [`History::findings`].
     pub fn read(path: &Path, selection: &Selection) -> Result<History, AuditError> {
         let mut runs = BTreeMap::new();
-        let mut repairs = Vec::new();
+        let (mut acceptances, mut repairs) = (Vec::new(), Vec::new());
         let walked = walk(path, None, |line: Line| match line.entry {
             Entry::Started(start) if selection.selects(&start) => {
                 runs.insert(line.sequence, Run { run: line.sequence, start: *start, finish: None });
@@ -70,10 +71,12 @@ impl History {
                     run.finish.get_or_insert(*finish);
                 }
             }
+            Entry::CountsAccepted(accepted) => acceptances.push(*accepted),
             Entry::Repaired(repair) => repairs.push(*repair),
         })?;
         let findings_count = walked.findings.len() as u64 + walked.findings_left_off;
-        Ok(History { path: path.to_owned(), runs, repairs, findings: walked.findings, findings_count })
+        let (path, findings) = (path.to_owned(), walked.findings);
+        Ok(History { path, runs, acceptances, repairs, findings, findings_count })
     }
 
     /// The ledger.
@@ -84,6 +87,11 @@ impl History {
     /// The runs, in the order in which they started.
     pub fn runs(&self) -> impl Iterator<Item = &Run> {
         self.runs.values()
+    }
+
+    /// What people answered for: counts of registers that were begun or accepted. All of them, whatever is selected.
+    pub fn acceptances(&self) -> &[CountsAccepted] {
+        &self.acceptances
     }
 
     /// The repairs of the ledger.

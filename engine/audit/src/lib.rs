@@ -39,9 +39,9 @@ pub use finding::{Finding, LineFault};
 pub use history::{History, Run, Selection};
 pub use ledger::{Ledger, OpenRun, Receipt};
 pub use record::{
-    Activity, Code, Digest, DigestOfParts, FileName, FileSnapshot, FreeText, Moment, Name, Outcome, OutputWritten,
-    RecordError, RegisterUsed, Removed, Repair, Rule, RunFinish, RunStart, SetAside, SourceSnapshot, Standing,
-    TableCounts,
+    Acceptance, Activity, Agreement, Code, CountsAccepted, CountsWritten, Digest, DigestOfParts, FileName,
+    FileSnapshot, FreeText, Moment, Name, Outcome, OutputWritten, RecordError, RegisterUsed, Removed, Repair, Rule,
+    RunFinish, RunStart, SetAside, SourceSnapshot, Standing, TableCounts,
 };
 pub use repair::Repaired;
 pub use verify::{Verification, verify};

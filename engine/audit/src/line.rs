@@ -1,19 +1,23 @@
 //! One line of the ledger, sealed with its own SHA-256.
 //!
 //! ```text
-//! {"entry":{…},"format":1,"previous":"<SHA-256 of line n-1>","sequence":n,"sha256":"<SHA-256 of this line>"}⏎
-//! └──────────────── these bytes are digested ────────────────────────────┘
+//! {"counts":{…},"entry":{…},"format":1,"previous":"<SHA-256 of line n-1>","sequence":n,"sha256":"<of this line>"}⏎
+//! └──────────────── these bytes are digested ──────────────────────────────────────────┘
 //! ```
 //!
 //! A line is in canonical form and the digest is of its very bytes up to `,"sha256":`, so that anybody can check one
 //! without this program, and a change of any bit is a change of the digest or of the seal.
+//!
+//! `counts` is what the ledger knows by then of the counts of registers, so that the last line alone tells it.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::canonical;
 use crate::error::AuditError;
 use crate::finding::LineFault;
-use crate::record::{Digest, RecordError, Repair, RunFinish, RunStart};
+use crate::record::{CountsAccepted, CountsWritten, Digest, Name, RecordError, Repair, RunFinish, RunStart};
 
 /// Longest line, its end included. 4,096 files of 1,000 bytes each, and as much again for all else.
 pub(crate) const LINE_BYTES_MAX: u64 = 8 << 20;
@@ -29,6 +33,8 @@ const DIGEST_DIGITS: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Entry {
+    /// A person answers for what registers count
+    CountsAccepted(Box<CountsAccepted>),
     /// A run ended
     Finished {
         /// How
@@ -42,10 +48,41 @@ pub(crate) enum Entry {
     Started(Box<RunStart>),
 }
 
+impl Entry {
+    fn counts_written(&self) -> Option<&CountsWritten> {
+        match self {
+            Entry::Finished { finish, .. } => finish.counts.as_ref(),
+            Entry::CountsAccepted(_) | Entry::Repaired(_) | Entry::Started(_) => None,
+        }
+    }
+}
+
+/// By policy, how often its counts are known to have been written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct KnownCounts(BTreeMap<Name, u64>);
+
+impl KnownCounts {
+    /// How often the counts of `policy` are known to have been written.
+    pub(crate) fn of(&self, policy: &Name) -> u64 {
+        self.0.get(policy).copied().unwrap_or(0)
+    }
+
+    /// What is known once `entry` is recorded. Runs at the same time may finish in another order than they counted in.
+    pub(crate) fn with(mut self, entry: &Entry) -> Self {
+        if let Some(CountsWritten { policy, sequence }) = entry.counts_written() {
+            let known = self.0.entry(policy.clone()).or_default();
+            *known = (*known).max(*sequence);
+        }
+        self
+    }
+}
+
 /// The part of a line that its digest covers.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Unsealed {
+    counts: KnownCounts,
     entry: Entry,
     format: u32,
     previous: Digest,
@@ -55,6 +92,7 @@ struct Unsealed {
 /// A line that was read and whose own seal is right.
 #[derive(Debug)]
 pub(crate) struct Line {
+    pub(crate) counts: KnownCounts,
     pub(crate) entry: Entry,
     pub(crate) previous: Digest,
     pub(crate) sequence: u64,
@@ -70,8 +108,13 @@ pub(crate) struct SealedLine {
 
 impl SealedLine {
     /// The line that records `entry` after the one whose digest is `previous`.
-    pub(crate) fn new(entry: Entry, previous: Digest, sequence: u64) -> Result<SealedLine, AuditError> {
-        let unsealed = Unsealed { entry, format: FORMAT, previous, sequence };
+    pub(crate) fn new(
+        entry: Entry,
+        counts: KnownCounts,
+        previous: Digest,
+        sequence: u64,
+    ) -> Result<SealedLine, AuditError> {
+        let unsealed = Unsealed { counts, entry, format: FORMAT, previous, sequence };
         let mut bytes = canonical(&unsealed).map_err(|_| RecordError::NoCanonicalForm)?;
         bytes.pop();
         let sha256 = Digest::of(&bytes);
@@ -103,8 +146,8 @@ impl Line {
         if unsealed.format != FORMAT || canonical(&unsealed).as_ref() != Ok(&object) {
             return Err(LineFault::NotARecord);
         }
-        let Unsealed { entry, previous, sequence, .. } = unsealed;
-        Ok(Line { entry, previous, sequence, sha256 })
+        let Unsealed { counts, entry, previous, sequence, .. } = unsealed;
+        Ok(Line { counts, entry, previous, sequence, sha256 })
     }
 }
 

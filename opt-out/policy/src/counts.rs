@@ -136,7 +136,10 @@ enum Merge {
 impl CountsFile {
     /// Begins the counts: makes the file, and its key if that is missing too, or adds registers that it does not know;
     /// what it knows stays. For a person who has seen that the registers are right.
-    pub fn begin(policy: &Policy, counted: &[(&Register, u64)], today: Day) -> Result<Self, CountsError> {
+    ///
+    /// A new file goes on from `known`, how often the ledger knows the counts to have been written: so a file of before
+    /// stays older than the new one.
+    pub fn begin(policy: &Policy, counted: &[(&Register, u64)], today: Day, known: u64) -> Result<Self, CountsError> {
         check_least(counted)?;
         let terms = terms(policy)?;
         if !terms.key_file.path.exists() {
@@ -146,7 +149,7 @@ impl CountsFile {
         let file = match Self::open(policy) {
             Err(CountsError::Absent { .. }) => {
                 let policy = policy.name.clone();
-                let content = Content { peristyle_counts: 1, policy, sequence: 0, registers: BTreeMap::new() };
+                let content = Content { peristyle_counts: 1, policy, sequence: known, registers: BTreeMap::new() };
                 Self { terms: terms.clone(), content }
             }
             opened => opened?,

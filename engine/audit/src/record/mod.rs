@@ -3,17 +3,19 @@
 //! Every field is a digest, a count, a name, a moment, an enumeration, or bounded text that a policy or a set-aside
 //! states. There is no field that a value of a patient's record would fit in.
 
+mod counts;
 mod moment;
 mod run;
 mod set_aside;
 mod source;
 mod words;
 
+pub use counts::{Acceptance, CountsAccepted, CountsWritten};
 pub use moment::Moment;
 pub use run::{
     Activity, Outcome, OutputWritten, RegisterUsed, Removed, Repair, Rule, RunFinish, RunStart, Standing, TableCounts,
 };
-pub use set_aside::SetAside;
+pub use set_aside::{Agreement, SetAside};
 pub use source::{FileSnapshot, SourceSnapshot};
 pub use words::{Code, Digest, DigestOfParts, FileName, FreeText, Name};
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Code, Digest, FileName, Moment, Name, SetAside, SourceSnapshot};
+use super::{Code, CountsWritten, Digest, FileName, Moment, Name, SetAside, SourceSnapshot};
 
 /// What a run was asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +89,8 @@ pub struct RunStart {
     pub engine: Name,
     /// The permissions that the run was given
     pub permissions: BTreeSet<Name>,
+    /// The policy's name; none if it could not be read
+    pub policy: Option<Name>,
     /// SHA-256 of the policy file; none if it could not be read
     pub policy_sha256: Option<Digest>,
     /// The project that asked; none if the run was given none
@@ -105,6 +107,8 @@ pub struct RunStart {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunFinish {
+    /// The counts of registers that the run wrote; none if it wrote none
+    pub counts: Option<CountsWritten>,
     /// When the run ended
     pub finished: Moment,
     /// How it ended

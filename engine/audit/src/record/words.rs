@@ -11,7 +11,7 @@ use super::RecordError;
 pub(super) const NAME_BYTES_MAX: usize = 200;
 /// Longest code of an outcome, in bytes.
 pub(super) const CODE_BYTES_MAX: usize = 64;
-const FREE_TEXT_CHARACTERS_MAX: usize = 1_000;
+const FREE_TEXT_CHARACTERS_MAX: usize = 2_000;
 const FILE_NAME_CHARACTERS_MAX: usize = 500;
 
 /// A text type that is checked on the way in and on the way back.
@@ -86,7 +86,7 @@ impl Code {
 
 checked_text!(Code, Code::new);
 
-/// Text that a policy or a signed set-aside states, such as its reason: 1 to 1,000 characters.
+/// Text that a policy or a signed set-aside states, such as its reason: 1 to 2,000 characters.
 ///
 /// Characters that would not be seen, or would change how others are seen (controls, line ends, marks of direction),
 /// stand as `\u{…}`, and a backslash as `\\`, so that what is read is what was agreed.

@@ -2,6 +2,7 @@
 
 mod operator;
 mod public;
+mod public_count;
 mod table;
 
 pub use operator::OperatorView;
@@ -13,7 +14,7 @@ use std::fmt::Display;
 use serde::Serialize;
 
 use crate::error::AuditError;
-use crate::record::{RecordError, Rule, Standing};
+use crate::record::{Digest, Name, RecordError, Rule, Standing};
 
 /// A view as indented JSON, with a line end.
 fn indented<T: Serialize>(view: &T) -> Result<String, AuditError> {
@@ -26,6 +27,14 @@ fn indented<T: Serialize>(view: &T) -> Result<String, AuditError> {
 fn listed<T: Display>(words: impl IntoIterator<Item = T>) -> String {
     let words: Vec<_> = words.into_iter().map(|word| word.to_string()).collect();
     if words.is_empty() { "–".to_owned() } else { words.join(", ") }
+}
+
+/// A name and the digest of what it stands for.
+fn named(name: Option<&Name>, sha256: Option<Digest>) -> String {
+    match (name, sha256) {
+        (Some(name), Some(sha256)) => format!("{name}, {sha256}"),
+        _ => listed(name.map(Name::to_string).into_iter().chain(sha256.map(String::from))),
+    }
 }
 
 /// The rules by how they stood: `applied: Type 1 opt-out; lifted by permission: …`.

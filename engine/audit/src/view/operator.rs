@@ -5,10 +5,12 @@ use std::fmt;
 use serde::Serialize;
 
 use super::table::{columns, fields};
-use super::{indented, listed, rules_by_standing};
+use super::{indented, listed, named, rules_by_standing};
 use crate::error::AuditError;
 use crate::history::{History, Run};
-use crate::record::{Moment, Outcome, Repair, Rule, RunFinish, RunStart, SetAside};
+use crate::record::{
+    Agreement, CountsAccepted, Moment, Outcome, RegisterUsed, Repair, Rule, RunFinish, RunStart, SetAside,
+};
 
 /// All that a ledger holds, headed by what is wrong with it. [`Display`](fmt::Display) gives it as text for people.
 #[derive(Clone, Debug, Serialize)]
@@ -16,6 +18,7 @@ pub struct OperatorView<'a> {
     ledger: String,
     findings: Vec<String>,
     runs: Vec<OperatorRun<'a>>,
+    acceptances: &'a [CountsAccepted],
     repairs: &'a [Repair],
 }
 
@@ -33,6 +36,7 @@ impl OperatorView<'_> {
             ledger: history.path().display().to_string(),
             findings: history.findings().iter().map(ToString::to_string).collect(),
             runs: history.runs().map(OperatorRun::of).collect(),
+            acceptances: history.acceptances(),
             repairs: history.repairs(),
         }
     }
@@ -73,6 +77,12 @@ impl fmt::Display for OperatorView<'_> {
         for run in &self.runs {
             write!(f, "\n{run}")?;
         }
+        for accepted in self.acceptances {
+            let CountsAccepted { acceptance, accepted: when, by, policy, policy_sha256, registers } = accepted;
+            let (acceptance, when) = (acceptance.name(), when.for_people());
+            writeln!(f, "\ncounts of policy {policy} {acceptance} by {by} on {when} (policy {policy_sha256})")?;
+            f.write_str(&registers_text(registers))?;
+        }
         for Repair { moved_to, repaired, torn_bytes, .. } in self.repairs {
             let when = repaired.for_people();
             writeln!(f, "\nrepaired on {when}: {torn_bytes} bytes of a half-written line moved to {moved_to}")?;
@@ -92,7 +102,7 @@ impl fmt::Display for OperatorRun<'_> {
             ("started", start.started.for_people()),
             ("finished", finished),
             ("definition", listed(start.definition_sha256)),
-            ("policy", listed(start.policy_sha256)),
+            ("policy", named(start.policy.as_ref(), start.policy_sha256)),
             ("engine", start.engine.to_string()),
             ("permissions", listed(&start.permissions)),
             ("rules", rules_by_standing(&start.rules)),
@@ -105,27 +115,19 @@ impl fmt::Display for OperatorRun<'_> {
 
 fn set_aside(set_aside: &SetAside) -> String {
     let [from, until] = [set_aside.from, set_aside.until].map(Moment::for_people);
-    let SetAside { agreed_by, key_sha256, reason, rules, sha256, .. } = set_aside;
+    let SetAside { agreed_by, id, reason, rules, sha256, .. } = set_aside;
     let rules = listed(rules.iter().map(|rule| rule.name()));
-    format!(
-        "{reason} (agreed by {}; from {from} until {until}; lifts {rules}; record {sha256}; key {key_sha256})",
-        listed(agreed_by)
-    )
+    let agreed = listed(agreed_by.iter().map(|Agreement { body, key_sha256 }| format!("{body} with key {key_sha256}")));
+    format!("{id}: {reason} (agreed by {agreed}; from {from} until {until}; lifts {rules}; record {sha256})")
 }
 
 fn finish_text(finish: &RunFinish) -> String {
-    let mut text = String::new();
+    let mut text = registers_text(&finish.registers);
     let mut block = |header: &[&str], rows: Vec<Vec<String>>| {
         if !rows.is_empty() {
             text.push_str(&columns(header, &rows, "  "));
         }
     };
-    let registers = finish.registers.iter().map(|register| {
-        let as_of = register.as_of.map_or_else(|| "–".to_owned(), Moment::for_people);
-        let [rows, members] = [register.rows, register.members].map(|count| count.to_string());
-        vec![register.name.to_string(), rows, members, as_of, register.sha256.to_string()]
-    });
-    block(&["register", "#rows", "#members", "as of", "SHA-256"], registers.collect());
     if let Some(source) = &finish.source {
         let [count, bytes] = [source.file_count(), source.bytes()].map(|count| count.to_string());
         let row = vec![source.connector().to_string(), count, bytes, source.files_sha256().to_string()];
@@ -150,7 +152,25 @@ fn finish_text(finish: &RunFinish) -> String {
         let outputs = outputs.iter().map(|output| row(output.name.as_str(), output.rows, output.sha256.to_string()));
         block(&["output", "#rows", "SHA-256"], outputs.collect());
     }
+    if let Some(counts) = &finish.counts {
+        block(&["counts of", "#written"], vec![vec![counts.policy.to_string(), counts.sequence.to_string()]]);
+    }
     text
+}
+
+fn registers_text(registers: &[RegisterUsed]) -> String {
+    let row = |register: &RegisterUsed| {
+        let as_of = register.as_of.map_or_else(|| "–".to_owned(), Moment::for_people);
+        let [rows, members] = [register.rows, register.members].map(|count| count.to_string());
+        vec![register.name.to_string(), rows, members, as_of, register.sha256.to_string()]
+    };
+    match registers {
+        [] => String::new(),
+        _ => {
+            let rows: Vec<_> = registers.iter().map(row).collect();
+            columns(&["register", "#rows", "#members", "as of", "SHA-256"], &rows, "  ")
+        }
+    }
 }
 
 const RULES: [Rule; 3] = [Rule::Type1OptOut, Rule::NationalDataOptOut, Rule::PracticeActivation];

@@ -9,48 +9,22 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::public_count::PublicCount;
 use super::table::{columns, fields};
-use super::{indented, listed, rules_by_standing};
+use super::{indented, listed, named, rules_by_standing};
 use crate::error::AuditError;
 use crate::history::{History, Run};
 use crate::record::{
-    Activity, Code, Digest, FreeText, Moment, Name, Outcome, OutputWritten, Rule, SetAside, Standing, TableCounts,
+    Acceptance, Activity, Code, CountsAccepted, Digest, FreeText, Moment, Name, Outcome, OutputWritten, Rule, SetAside,
+    Standing, TableCounts,
 };
-
-/// Counts up to this one are suppressed, as ehrQL's measures do.
-const SUPPRESSED_MAX: u64 = 7;
-/// Other counts are rounded to the nearest multiple of this.
-const ROUNDED_TO: u64 = 5;
-
-/// A count fit to be published: `None` for a count of 7 or fewer, else rounded to the nearest 5.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-struct PublicCount(Option<u64>);
-
-impl PublicCount {
-    /// A count is suppressed or rounded to a multiple of 5: no half can come up, since 5 is odd, so that rounding half to
-    /// even is rounding to the nearest.
-    fn of(count: u64) -> PublicCount {
-        let below = count - count % ROUNDED_TO;
-        let rounded = if count % ROUNDED_TO > ROUNDED_TO / 2 { below.saturating_add(ROUNDED_TO) } else { below };
-        PublicCount((count > SUPPRESSED_MAX).then_some(rounded))
-    }
-}
-
-impl fmt::Display for PublicCount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(count) => write!(f, "{count}"),
-            None => write!(f, "≤{SUPPRESSED_MAX}"),
-        }
-    }
-}
 
 /// What may be published of a ledger. [`Display`](fmt::Display) gives it as text for people.
 #[derive(Clone, Debug, Serialize)]
 pub struct PublicView {
     counts: &'static str,
     runs: Vec<PublicRun>,
+    acceptances: Vec<PublicAcceptance>,
     repaired: Vec<Moment>,
 }
 
@@ -63,6 +37,7 @@ struct PublicRun {
     project: Option<Name>,
     engine: Name,
     definition_sha256: Option<Digest>,
+    policy: Option<Name>,
     policy_sha256: Option<Digest>,
     permissions: BTreeSet<Name>,
     rules: BTreeMap<Rule, Standing>,
@@ -72,10 +47,20 @@ struct PublicRun {
     removed: Vec<PublicRemoved>,
 }
 
+/// Not who accepted: whoever runs the place answers for it.
+#[derive(Clone, Debug, Serialize)]
+struct PublicAcceptance {
+    acceptance: Acceptance,
+    accepted: Moment,
+    policy: Name,
+    registers: Vec<Name>,
+}
+
 #[derive(Clone, Debug, Serialize)]
 struct PublicSetAside {
     agreed_by: Vec<FreeText>,
     from: Moment,
+    id: Name,
     reason: FreeText,
     rules: BTreeSet<Rule>,
     sha256: Digest,
@@ -118,6 +103,7 @@ impl PublicView {
         Ok(PublicView {
             counts: "counts of 7 or fewer are null, all others are rounded to the nearest 5",
             runs: history.runs().map(PublicRun::of).collect(),
+            acceptances: history.acceptances().iter().map(PublicAcceptance::of).collect(),
             repaired: history.repairs().iter().map(|repair| repair.repaired).collect(),
         })
     }
@@ -128,6 +114,17 @@ impl PublicView {
     /// None that the types of a record allow.
     pub fn to_json(&self) -> Result<String, AuditError> {
         indented(self)
+    }
+}
+
+impl PublicAcceptance {
+    fn of(accepted: &CountsAccepted) -> PublicAcceptance {
+        PublicAcceptance {
+            acceptance: accepted.acceptance,
+            accepted: accepted.accepted,
+            policy: accepted.policy.clone(),
+            registers: accepted.registers.iter().map(|register| register.name.clone()).collect(),
+        }
     }
 }
 
@@ -152,6 +149,7 @@ impl PublicRun {
             project: start.project.clone(),
             engine: start.engine.clone(),
             definition_sha256: start.definition_sha256,
+            policy: start.policy.clone(),
             policy_sha256: start.policy_sha256,
             permissions: start.permissions.clone(),
             rules: start.rules.clone(),
@@ -166,8 +164,9 @@ impl PublicRun {
 impl PublicSetAside {
     fn of(set_aside: &SetAside) -> PublicSetAside {
         PublicSetAside {
-            agreed_by: set_aside.agreed_by.clone(),
+            agreed_by: set_aside.agreed_by.iter().map(|agreement| agreement.body.clone()).collect(),
             from: set_aside.from,
+            id: set_aside.id.clone(),
             reason: set_aside.reason.clone(),
             rules: set_aside.rules.clone(),
             sha256: set_aside.sha256,
@@ -186,7 +185,7 @@ fn removed_from(counts: &TableCounts) -> impl Iterator<Item = PublicRemoved> + '
     counts.removed.iter().map(|(rule, removed)| {
         let patients = PublicCount::of(removed.patients);
         // However many rows, those of a handful of patients are about a handful of patients.
-        let rows = if patients.0.is_none() { PublicCount(None) } else { PublicCount::of(removed.rows) };
+        let rows = if patients.is_suppressed() { patients } else { PublicCount::of(removed.rows) };
         PublicRemoved { table: counts.table.clone(), rule: *rule, rows, patients }
     })
 }
@@ -205,6 +204,10 @@ impl fmt::Display for PublicView {
         }
         for run in &self.runs {
             write!(f, "\n{run}")?;
+        }
+        for PublicAcceptance { acceptance, accepted, policy, registers } in &self.acceptances {
+            let (acceptance, when, registers) = (acceptance.name(), accepted.for_people(), listed(registers));
+            writeln!(f, "\nCounts of registers of policy {policy} were {acceptance} on {when}: {registers}.")?;
         }
         if !self.repaired.is_empty() {
             let moments = self.repaired.iter().map(|moment| moment.for_people());
@@ -245,7 +248,7 @@ impl fmt::Display for PublicRun {
         let outputs = self.outputs.iter().map(|output| format!("{}: {} rows", output.name, output.rows));
         let pairs = [
             ("definition", listed(self.definition_sha256)),
-            ("policy", listed(self.policy_sha256)),
+            ("policy", named(self.policy.as_ref(), self.policy_sha256)),
             ("engine", self.engine.to_string()),
             ("permissions", listed(&self.permissions)),
             ("rules", rules_by_standing(&self.rules)),
@@ -268,34 +271,8 @@ impl fmt::Display for PublicRun {
 impl fmt::Display for PublicSetAside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [from, until] = [self.from, self.until].map(Moment::for_people);
-        write!(f, "{} (agreed by {}; from {from} until {until}", self.reason, listed(&self.agreed_by))?;
+        let (id, reason, agreed) = (&self.id, &self.reason, listed(&self.agreed_by));
+        write!(f, "{id}: {reason} (agreed by {agreed}; from {from} until {until}")?;
         write!(f, "; lifts {}; record {})", listed(self.rules.iter().map(|rule| rule.name())), self.sha256)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use super::*;
-
-    #[test]
-    fn small_counts_are_suppressed_and_others_rounded() {
-        let cases = [
-            (0, None),
-            (1, None),
-            (7, None),
-            (8, Some(10)),
-            (10, Some(10)),
-            (12, Some(10)),
-            (13, Some(15)),
-            (17, Some(15)),
-            (18, Some(20)),
-            (57_000_002, Some(57_000_000)),
-            (u64::MAX, Some(u64::MAX)),
-            (u64::MAX - 3, Some(u64::MAX - 5)),
-        ];
-        for (count, expected) in cases {
-            assert_eq!(PublicCount::of(count).0, expected, "{count}");
-        }
     }
 }

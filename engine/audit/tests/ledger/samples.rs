@@ -6,9 +6,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use peristyle_audit::{
-    Activity, Code, Digest, FileName, FileSnapshot, FreeText, Head, Ledger, Moment, Name, Outcome, OutputWritten,
-    Receipt, RegisterUsed, Removed, Rule, RunFinish, RunStart, SetAside, SourceSnapshot, Standing, TableCounts,
-    Verification, verify,
+    Acceptance, Activity, Agreement, Code, CountsAccepted, CountsWritten, Digest, FileName, FileSnapshot, FreeText,
+    Head, Ledger, Moment, Name, Outcome, OutputWritten, Receipt, RegisterUsed, Removed, Rule, RunFinish, RunStart,
+    SetAside, SourceSnapshot, Standing, TableCounts, Verification, verify,
 };
 
 pub(crate) fn at(text: &str) -> Moment {
@@ -25,6 +25,7 @@ pub(crate) fn start() -> RunStart {
         definition_sha256: Some(Digest::of(b"definition")),
         engine: name("peristyle 0.1.0"),
         permissions: BTreeSet::new(),
+        policy: Some(name("three-rules")),
         policy_sha256: Some(Digest::of(b"policy")),
         project: Some(name("long-covid")),
         rules: BTreeMap::from([
@@ -38,7 +39,14 @@ pub(crate) fn start() -> RunStart {
 }
 
 pub(crate) fn finish(outcome: Outcome) -> RunFinish {
-    RunFinish { finished: at("2026-01-31T09:41:07Z"), outcome, registers: vec![], source: None, tables: vec![] }
+    RunFinish {
+        counts: None,
+        finished: at("2026-01-31T09:41:07Z"),
+        outcome,
+        registers: vec![],
+        source: None,
+        tables: vec![],
+    }
 }
 
 pub(crate) fn answered() -> Outcome {
@@ -66,10 +74,13 @@ pub(crate) fn full_start() -> RunStart {
         ]),
         set_aside: Some(SetAside {
             agreed_by: ["British Medical Association", "Royal College of General Practitioners"]
-                .map(|body| FreeText::new("a body", body).unwrap())
+                .map(|body| Agreement {
+                    body: FreeText::new("a body", body).unwrap(),
+                    key_sha256: Digest::of(body.as_bytes()),
+                })
                 .to_vec(),
             from: at("2026-01-01T00:00:00Z"),
-            key_sha256: Digest::of(b"key"),
+            id: name("SA-2026-001"),
             reason: FreeText::new("the reason", "Outbreak 2026-01:\nseverity \u{202e}by age").unwrap(),
             rules: BTreeSet::from([Rule::Type1OptOut]),
             sha256: Digest::of(b"set-aside"),
@@ -77,6 +88,28 @@ pub(crate) fn full_start() -> RunStart {
         }),
         started: at("2026-02-01T08:00:00Z"),
         ..start()
+    }
+}
+
+fn register() -> RegisterUsed {
+    RegisterUsed {
+        as_of: Some(at("2026-01-31T02:00:00Z")),
+        members: 1_603,
+        name: name("type_one.register"),
+        rows: 1_611,
+        sha256: Digest::of(b"register"),
+    }
+}
+
+/// What a person answers for.
+pub(crate) fn accepted(acceptance: Acceptance) -> CountsAccepted {
+    CountsAccepted {
+        acceptance,
+        accepted: at("2026-01-30T17:00:00Z"),
+        by: FreeText::new("who accepts", "the data protection officer").unwrap(),
+        policy: name("three-rules"),
+        policy_sha256: Digest::of(b"policy"),
+        registers: vec![register()],
     }
 }
 
@@ -88,15 +121,10 @@ pub(crate) fn full_finish() -> RunFinish {
     };
     let removed = |rows, patients| Removed { patients, rows };
     RunFinish {
+        counts: Some(CountsWritten { policy: name("three-rules"), sequence: 41 }),
         finished: at("2026-02-01T08:12:30Z"),
         outcome: answered(),
-        registers: vec![RegisterUsed {
-            as_of: Some(at("2026-01-31T02:00:00Z")),
-            members: 1_603,
-            name: name("type_1_dissents"),
-            rows: 1_611,
-            sha256: Digest::of(b"register"),
-        }],
+        registers: vec![register()],
         source: Some(
             SourceSnapshot::of(
                 name("tpp"),

@@ -1,18 +1,20 @@
 //! What the operator sees, and what may be published.
 
-use peristyle_audit::{Code, History, Ledger, OperatorView, Outcome, PublicView, Selection};
+use peristyle_audit::{Acceptance, Code, History, Ledger, OperatorView, Outcome, PublicView, Selection};
 
-use crate::samples::{Place, at, finish, full_finish, full_start, name, refused, start};
+use crate::samples::{Place, accepted, at, finish, full_finish, full_start, name, refused, start};
 
 fn sample() -> Place {
     let place = Place::new();
     let ledger = Ledger::open(&place.ledger).unwrap();
+    ledger.accept_counts(accepted(Acceptance::Begun)).unwrap();
     let first = ledger.begin(start()).unwrap();
     let second = ledger.begin(full_start()).unwrap();
     first.finish(finish(refused())).unwrap();
     second.finish(full_finish()).unwrap();
     let mut nameless = start();
-    (nameless.project, nameless.definition_sha256, nameless.policy_sha256) = (None, None, None);
+    (nameless.project, nameless.definition_sha256) = (None, None);
+    (nameless.policy, nameless.policy_sha256) = (None, None);
     nameless.rules.clear();
     drop(ledger.begin(nameless).unwrap());
     let failed = ledger.begin(start()).unwrap();
@@ -42,7 +44,7 @@ fn the_public_view_holds_no_exact_count_and_nothing_of_the_operators() {
     let digests = [b"output".as_slice(), b"events", b"register", b"Patient/part-1.parquet"]
         .map(|content| peristyle_audit::Digest::of(content).to_string());
     let counts = ["41238", "1234567", "9874", "1603", "1611", "1605", "1610", "99000000", "100234655", "880000123"];
-    let names = ["parquet", "type_1_dissents", "audit.jsonl"];
+    let names = ["parquet", "audit.jsonl", "the data protection officer"];
     let lines = place.lines();
     let seals = lines.iter().map(|line| String::from_utf8_lossy(&line[line.len() - 67..line.len() - 3]).into_owned());
     for hidden in counts.into_iter().chain(names).map(str::to_owned).chain(digests).chain(seals).chain([directory]) {
@@ -64,7 +66,7 @@ fn the_operators_view() {
 fn a_ledger_that_does_not_verify_has_no_public_view() {
     let place = sample();
     let mut lines = place.lines();
-    lines.remove(2);
+    lines.remove(3);
     place.write_lines(&lines);
     let history = all(&place);
     let error = PublicView::of(&history).unwrap_err();
@@ -77,11 +79,11 @@ fn a_ledger_that_does_not_verify_has_no_public_view() {
 fn runs_are_selected_by_project_and_moment() {
     let place = sample();
     let cases = [
-        (Selection::default(), vec![1, 2, 5, 6]),
-        (Selection { project: Some(name("long-covid")), ..Selection::default() }, vec![1, 2, 6]),
+        (Selection::default(), vec![2, 3, 6, 7]),
+        (Selection { project: Some(name("long-covid")), ..Selection::default() }, vec![2, 3, 7]),
         (Selection { project: Some(name("other")), ..Selection::default() }, vec![]),
-        (Selection { from: Some(at("2026-02-01T08:00:00Z")), ..Selection::default() }, vec![2]),
-        (Selection { until: Some(at("2026-02-01T08:00:00Z")), ..Selection::default() }, vec![1, 5, 6]),
+        (Selection { from: Some(at("2026-02-01T08:00:00Z")), ..Selection::default() }, vec![3]),
+        (Selection { until: Some(at("2026-02-01T08:00:00Z")), ..Selection::default() }, vec![2, 6, 7]),
     ];
     for (selection, expected) in cases {
         let history = History::read(&place.ledger, &selection).unwrap();

@@ -41,13 +41,13 @@ fn free_text_is_escaped_and_bounded() {
         ("turned \u{202e}round", Ok("turned \\u{202e}round")),
         ("a\\u{a}b", Ok("a\\\\u{a}b")),
         ("Straße, São Tomé, 東京", Ok("Straße, São Tomé, 東京")),
-        (" ", Err(RecordError::TextLength { what: "the reason", characters: 0, most: 1_000 })),
+        (" ", Err(RecordError::TextLength { what: "the reason", characters: 0, most: 2_000 })),
     ];
     for (text, expected) in cases {
         assert_eq!(FreeText::new("the reason", text).map(String::from), expected.map(str::to_owned), "{text:?}");
     }
-    assert_eq!(FreeText::new("the reason", &"é".repeat(1_000)).map(|text| text.as_str().len()), Ok(2_000));
-    insta::assert_snapshot!(FreeText::new("the reason of the set-aside", &"x".repeat(1_001)).unwrap_err());
+    assert_eq!(FreeText::new("the reason", &"é".repeat(2_000)).map(|text| text.as_str().len()), Ok(4_000));
+    insta::assert_snapshot!(FreeText::new("the reason of the set-aside", &"x".repeat(2_001)).unwrap_err());
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn type_one(policy: &Policy) -> &Register {
 
 fn begun(folder: &Path, count: u64) -> Policy {
     let policy = policy_in(folder, &THREE_RULES);
-    CountsFile::begin(&policy, &[(type_one(&policy), count)], day(START)).unwrap();
+    CountsFile::begin(&policy, &[(type_one(&policy), count)], day(START), 0).unwrap();
     policy
 }
 
@@ -91,12 +91,12 @@ fn beginning_is_for_what_is_not_known_and_accepting_for_what_is() {
     let absent = CountsFile::open(&policy).unwrap_err();
     assert_eq!(absent, CountsError::Absent { path: counts_path(&policy) });
     assert!(CountsFile::record(&policy, &[(one, 100_000)], day(START)).is_err(), "a run does not begin the counts");
-    let too_few = CountsFile::begin(&policy, &[(one, 999)], day(START)).unwrap_err();
+    let too_few = CountsFile::begin(&policy, &[(one, 999)], day(START), 0).unwrap_err();
     assert!(matches!(too_few, CountsError::TooFew { .. }) && !counts_path(&policy).exists());
 
-    CountsFile::begin(&policy, &[(one, 100_000)], day(START)).unwrap();
+    CountsFile::begin(&policy, &[(one, 100_000)], day(START), 0).unwrap();
     // A register more; what was known stays.
-    let both = CountsFile::begin(&policy, &[(one, 50_000), (national, 50_000_000)], day(START)).unwrap();
+    let both = CountsFile::begin(&policy, &[(one, 50_000), (national, 50_000_000)], day(START), 0).unwrap();
     assert!(both.check(one, 50_000, day(START)).is_err() && both.check(national, 50_000_000, day(START)).is_ok());
     let accepted = CountsFile::accept(&policy, &[(one, 50_000)], day(START)).unwrap();
     assert!(accepted.check(one, 50_000, day(START)).is_ok());
@@ -104,6 +104,9 @@ fn beginning_is_for_what_is_not_known_and_accepting_for_what_is() {
     assert_eq!((both.sequence(), accepted.sequence()), (2, 3));
     assert_eq!(CountsFile::open(&policy).unwrap().sequence(), 3);
     assert!(matches!(CountsFile::open(&policy_of_no_rule()), Err(CountsError::NoneKept { .. })));
+    // Begun anew, they go on from what the ledger knows.
+    std::fs::remove_file(counts_path(&policy)).unwrap();
+    assert_eq!(CountsFile::begin(&policy, &[(one, 50_000)], day(START), 3).unwrap().sequence(), 4);
 }
 
 fn policy_of_no_rule() -> Policy {

@@ -2,21 +2,23 @@
 //!
 //! ```text
 //! OpenedFile::read ─► raw rows ─► patients ─► mask by permit ─► order ─► conform ─► predicate ─► project
-//!                     (everyone)              (permitted only from here on)
+//!                     (everyone)              (permitted only from here on: by patient, then by row)
 //! ```
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch, RecordBatchOptions};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, filter_record_batch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
 
 use crate::conform::{Conformer, Fault, patients};
 use crate::error::{Place, SourceError};
-use crate::policy::ScanPermit;
+use crate::patient_ids::{PatientId, PatientIds, Spans, patient_id_type};
+use crate::policy::{NotJudged, ScanPermit, SegmentTally, Verdict};
 use crate::predicate::{PredicateState, ScanPredicate};
-use crate::request::PATIENT_ID;
+use crate::request::{ColumnRequest, PATIENT_ID};
 use crate::source::{Flow, RawBatch, RawColumn, ReadRequest, SegmentRef, TableSource};
 
 /// What a scan is to do with every segment.
@@ -24,10 +26,12 @@ use crate::source::{Flow, RawBatch, RawColumn, ReadRequest, SegmentRef, TableSou
 pub(crate) struct ScanTask {
     pub(crate) source: Arc<TableSource>,
     pub(crate) permit: ScanPermit,
-    /// Indices in the request of the columns that are read
+    /// Indices in the source of the columns that are read for whoever asked
     pub(crate) columns: Vec<usize>,
     /// `patient_id`, then those columns
     pub(crate) read_schema: SchemaRef,
+    /// The column that the permit judges rows by, as it is to be read, and its index in the source
+    pub(crate) judged_by: Option<(ColumnRequest, usize)>,
     pub(crate) predicate: Option<ScanPredicate>,
     /// Indices in the read schema of the columns that are delivered
     pub(crate) output: Vec<usize>,
@@ -48,9 +52,24 @@ pub(crate) struct ScanMetrics {
 }
 
 impl ScanTask {
-    /// The schema of a read of `patient_id` alone.
-    pub(crate) fn schema_of_patients() -> Schema {
-        Schema::new(vec![Field::new(PATIENT_ID, DataType::Int64, false)])
+    /// A read of `patient_id` alone.
+    pub(crate) fn of_patients(
+        source: &Arc<TableSource>,
+        permit: ScanPermit,
+        judged_by: Option<(ColumnRequest, usize)>,
+    ) -> Self {
+        let patient_id = Field::new(PATIENT_ID, patient_id_type(source.patient_key.key_type), false);
+        Self {
+            source: Arc::clone(source),
+            permit,
+            columns: Vec::new(),
+            read_schema: Arc::new(Schema::new(vec![patient_id])),
+            judged_by,
+            predicate: None,
+            output: vec![0],
+            ordered: false,
+            batch_rows: 8192,
+        }
     }
 }
 
@@ -74,15 +93,14 @@ impl ScanMetrics {
 }
 
 /// First and last patient of some rows in order, and the number of the first row.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(crate) struct PatientSpan {
-    pub(crate) first: i64,
-    pub(crate) last: i64,
+    pub(crate) first: PatientId,
+    pub(crate) last: PatientId,
     pub(crate) first_row: Option<u64>,
 }
 
 /// Rows that have passed the guard.
-#[derive(Debug)]
 pub(crate) struct GuardedBatch {
     pub(crate) rows: RecordBatch,
     /// Of the permitted rows, before the predicate; None where no order is promised or there are none
@@ -116,23 +134,30 @@ pub(crate) fn decode_segment(
         place: segment.file.place(),
         metrics,
         conformers: requests.map(Conformer::new).collect(),
+        judge: task.judged_by.as_ref().map(|(column, _)| Conformer::new(column)),
+        tally: SegmentTally::default(),
         predicate: task.predicate.as_ref().map(PredicateState::new),
         last_patient: None,
     };
+    // What rows are judged by comes last.
+    let columns: Vec<usize> =
+        task.columns.iter().copied().chain(task.judged_by.as_ref().map(|(_, column)| *column)).collect();
     let request = ReadRequest {
         segment: segment.segment,
-        columns: &task.columns,
+        columns: &columns,
         batch_rows: task.batch_rows,
         bytes_read: metrics.bytes_read.clone(),
     };
     let mut timer = metrics.decode_time.timer();
-    segment.file.read(&task.permit, &request, &mut |raw| {
+    let read = segment.file.read(&task.permit, &request, &mut |raw| {
         let batch = guard.pass(raw)?;
         timer.stop();
         let flow = hand_on(batch);
         timer.restart();
         Ok(flow)
-    })
+    });
+    task.permit.tally().add(guard.tally);
+    read
 }
 
 struct Guard<'a> {
@@ -140,27 +165,22 @@ struct Guard<'a> {
     place: &'a Place,
     metrics: &'a ScanMetrics,
     conformers: Vec<Conformer>,
+    judge: Option<Conformer>,
+    tally: SegmentTally,
     predicate: Option<PredicateState<'a>>,
-    last_patient: Option<i64>,
+    last_patient: Option<PatientId>,
 }
 
 impl Guard<'_> {
     fn pass(&mut self, raw: RawBatch) -> Result<GuardedBatch, SourceError> {
         self.metrics.rows_read.add(raw.rows);
         self.metrics.batches.add(1);
-        let permitted = self.task.permit.permitted();
-        let numbers = RowNumbers { first_row: permitted.is_everyone().then_some(raw.first_row) };
-        let patient_ids =
-            patients(&raw.patients).map_err(|fault| self.fault(&Arc::from(PATIENT_ID), fault, &numbers))?;
-        let (patient_ids, columns) = match permitted.mask(&patient_ids) {
-            None => (patient_ids, raw.columns),
-            Some(mask) => self.masked(&patient_ids, raw.columns, &mask)?,
-        };
-
-        let span = if self.task.ordered { self.verify_order(&patient_ids, &numbers)? } else { None };
+        let numbers = RowNumbers { first_row: self.task.permit.hides_nothing().then_some(raw.first_row) };
+        let (ids, columns) = self.permitted(raw, &numbers)?;
+        let span = if self.task.ordered { self.verify_order(&ids, &numbers)? } else { None };
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len() + 1);
-        let rows = patient_ids.len();
-        arrays.push(Arc::new(patient_ids));
+        let rows = ids.len();
+        arrays.push(ids.into_array());
         for index in 0..self.conformers.len() {
             let (Some(conformer), Some(column)) = (self.conformers.get_mut(index), columns.get(index)) else {
                 return Err(self.stopped());
@@ -181,44 +201,101 @@ impl Guard<'_> {
         Ok(GuardedBatch { rows, span, first_row: numbers.first_row })
     }
 
+    /// The rows that may be seen: those of permitted patients, and of these the rows that the permit lets through. What
+    /// rows are judged by is looked at only where the patient is permitted.
+    fn permitted(&mut self, raw: RawBatch, numbers: &RowNumbers) -> Result<(PatientIds, Vec<RawColumn>), SourceError> {
+        let key = &self.task.source.patient_key;
+        let ids = patients(&raw.patients, key.key_type).map_err(|fault| self.fault(&key.name, fault, numbers))?;
+        let permit = &self.task.permit;
+        let mut columns = raw.columns;
+        let judged_by = if self.judge.is_some() { columns.pop() } else { None };
+        let verdict = if permit.enforcement().hides_nobody() {
+            Verdict::All
+        } else {
+            let judged = permit.enforcement().judge(&ids, &Spans::of(&ids), &mut self.tally);
+            judged.map_err(|error| self.refused(&error))?
+        };
+        let verdict = match judged_by {
+            Some(column) => self.judge_rows(&ids, verdict, column, numbers)?,
+            None => verdict,
+        };
+        let mask = match verdict {
+            Verdict::All => {
+                self.tally.read(raw.rows, raw.rows);
+                return Ok((ids, columns));
+            }
+            Verdict::Some(mask) => BooleanArray::new(mask, None),
+        };
+        let passed = mask.true_count();
+        self.tally.read(raw.rows, passed);
+        self.metrics.rows_removed_by_policy.add(raw.rows - passed);
+        let ids = self.masked_ids(&ids, &mask)?;
+        let columns = columns.into_iter().map(|column| self.masked(column, &mask)).collect::<Result<_, _>>()?;
+        Ok((ids, columns))
+    }
+
+    /// Narrows a verdict about patients to single rows.
+    fn judge_rows(
+        &mut self,
+        ids: &PatientIds,
+        verdict: Verdict,
+        column: RawColumn,
+        numbers: &RowNumbers,
+    ) -> Result<Verdict, SourceError> {
+        let stopped = self.stopped();
+        let (ids, column, of_patients) = match verdict {
+            Verdict::All => (ids.clone(), column, None),
+            Verdict::Some(mask) => {
+                let seen = BooleanArray::new(mask.clone(), None);
+                (self.masked_ids(ids, &seen)?, self.masked(column, &seen)?, Some(mask))
+            }
+        };
+        let Some(judge) = &mut self.judge else { return Err(stopped) };
+        let name = Arc::clone(judge.column());
+        let conformed = judge.conform(&column, ids.len()).map_err(|fault| self.fault(&name, fault, numbers))?;
+        let permit = &self.task.permit;
+        let judged = permit.rows().judge(permit.enforcement(), &ids, &conformed, &mut self.tally);
+        let kept = match judged {
+            Ok(kept) => kept,
+            Err(NotJudged::Key(error)) => return Err(self.refused(&error)),
+            Err(NotJudged::UnexpectedArray) => return Err(stopped),
+        };
+        Ok(match of_patients {
+            None if kept.count_set_bits() == kept.len() => Verdict::All,
+            None => Verdict::Some(kept),
+            Some(seen) => Verdict::Some(narrowed(&seen, &kept)),
+        })
+    }
+
+    fn masked_ids(&self, ids: &PatientIds, mask: &BooleanArray) -> Result<PatientIds, SourceError> {
+        let kept = filter(&ids.clone().into_array(), mask).map_err(|_| self.stopped())?;
+        PatientIds::of(&kept).ok_or_else(|| self.stopped())
+    }
+
     /// The rows that may be seen. The mask has no NULLs.
-    fn masked(
-        &self,
-        patient_ids: &Int64Array,
-        columns: Vec<RawColumn>,
-        mask: &BooleanArray,
-    ) -> Result<(Int64Array, Vec<RawColumn>), SourceError> {
-        self.metrics.rows_removed_by_policy.add(mask.len() - mask.true_count());
+    fn masked(&self, column: RawColumn, mask: &BooleanArray) -> Result<RawColumn, SourceError> {
         let kept = |array: &dyn Array| filter(array, mask).map_err(|_| self.stopped());
-        let masked = |column: RawColumn| match column {
+        match column {
             RawColumn::Missing => Ok(RawColumn::Missing),
             RawColumn::Typed(array) => kept(&array).map(RawColumn::Typed),
             RawColumn::Text(cells) => Ok(RawColumn::Text(kept(&cells)?.to_data().into())),
-        };
-        let columns = columns.into_iter().map(masked).collect::<Result<_, _>>()?;
-        Ok((kept(patient_ids)?.to_data().into(), columns))
+        }
     }
 
     /// Holds the promise of order against the rows; where a patient may have only one, looks for a second.
-    fn verify_order(&mut self, ids: &Int64Array, numbers: &RowNumbers) -> Result<Option<PatientSpan>, SourceError> {
-        let values = ids.values();
-        let (Some(&first), Some(&last)) = (values.first(), values.last()) else {
+    fn verify_order(&mut self, ids: &PatientIds, numbers: &RowNumbers) -> Result<Option<PatientSpan>, SourceError> {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
             return Ok(None);
         };
         let one_row = self.task.source.one_row_per_patient;
-        let wrong = |before: i64, after: i64| before > after || (one_row && before == after);
-        let at = match self.last_patient.replace(last) {
-            Some(before) if wrong(before, first) => Some((0, before, first)),
-            _ => values
-                .windows(2)
-                .position(|pair| matches!(pair, [before, after] if wrong(*before, *after)))
-                .and_then(|index| Some((index + 1, *values.get(index)?, *values.get(index + 1)?))),
+        let wrong = |before: &PatientId, after: &PatientId| before > after || (one_row && before == after);
+        let at = match self.last_patient.replace(last.clone()) {
+            Some(before) if wrong(&before, &first) => Some((0, before == first)),
+            _ => first_wrong(ids, one_row).map(|row| (row, ids.get(row - 1) == ids.get(row))),
         };
         match at {
             None => Ok(Some(PatientSpan { first, last, first_row: numbers.of(0) })),
-            Some((index, before, after)) => {
-                Err(disorder(&self.task.source, self.place, (before, after), numbers.of(index)))
-            }
+            Some((index, same)) => Err(disorder(&self.task.source, self.place, same, numbers.of(index))),
         }
     }
 
@@ -251,20 +328,45 @@ impl Guard<'_> {
         }
     }
 
+    /// The policy's sets could not be asked: nothing is let through.
+    fn refused(&self, error: &peristyle_policy::patients::PatientKeyError) -> SourceError {
+        SourceError::Policy { table: Arc::clone(&self.task.source.table), reason: error.to_string() }
+    }
+
     fn stopped(&self) -> SourceError {
         SourceError::ReaderStopped { table: Arc::clone(&self.task.source.table), place: self.place.clone() }
     }
 }
 
-/// The error for two neighbouring rows that may not follow each other.
-pub(crate) fn disorder(
-    source: &TableSource,
-    place: &Place,
-    (before, after): (i64, i64),
-    row: Option<u64>,
-) -> SourceError {
+/// Those of the set bits of `seen` for which, one after another, `kept` is set.
+fn narrowed(seen: &BooleanBuffer, kept: &BooleanBuffer) -> BooleanBuffer {
+    let mut rows = BooleanBufferBuilder::new(seen.len());
+    rows.append_n(seen.len(), false);
+    for (at, row) in seen.set_indices().enumerate() {
+        if at < kept.len() && kept.value(at) {
+            rows.set_bit(row, true);
+        }
+    }
+    rows.finish()
+}
+
+/// The first row that may not follow the one before it.
+fn first_wrong(ids: &PatientIds, one_row: bool) -> Option<usize> {
+    let mut runs = 0;
+    let in_order = ids.runs(|_| runs += 1);
+    if in_order && (!one_row || runs == ids.len()) {
+        return None;
+    }
+    (1..ids.len()).find(|&row| {
+        let (before, after) = (ids.get(row - 1), ids.get(row));
+        before > after || (one_row && before == after)
+    })
+}
+
+/// The error for two neighbouring rows that may not follow each other: of one patient, or in the wrong order.
+pub(crate) fn disorder(source: &TableSource, place: &Place, same_patient: bool, row: Option<u64>) -> SourceError {
     let (table, place) = (Arc::clone(&source.table), place.clone());
-    if before == after {
+    if same_patient {
         let first_row = row.map(|row| row.saturating_sub(1)).filter(|&row| row > 0);
         return SourceError::DuplicatePatient { table, place: Some(place), row, first_row };
     }

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::decode::{GuardedBatch, ScanMetrics, ScanTask, decode_segment, disorder};
 use crate::error::{Place, SourceError};
+use crate::patient_ids::PatientId;
 use crate::source::{Flow, SegmentRef};
 
 /// Bytes of decoded rows that a segment may hold ready.
@@ -37,7 +38,7 @@ struct Delivery {
     waiting: VecDeque<SegmentRef>,
     running: VecDeque<Running>,
     in_flight: usize,
-    last_patient: Option<i64>,
+    last_patient: Option<PatientId>,
 }
 
 /// The rows of a partition, segment after segment; up to `in_flight` segments are decoded at the same time.
@@ -117,13 +118,13 @@ impl Delivery {
 
     /// The order across the joint of two segments.
     fn verify_joint(&mut self, batch: &GuardedBatch) -> Result<(), SourceError> {
-        let Some(span) = batch.span else { return Ok(()) };
+        let Some(span) = &batch.span else { return Ok(()) };
         let source = &self.task.source;
-        if let Some(before) = self.last_patient.replace(span.last)
+        if let Some(before) = self.last_patient.replace(span.last.clone())
             && (before > span.first || (source.one_row_per_patient && before == span.first))
         {
             let place = self.running.front().map_or(&Place::Given, |first| &first.place);
-            return Err(disorder(source, place, (before, span.first), span.first_row));
+            return Err(disorder(source, place, before == span.first, span.first_row));
         }
         Ok(())
     }

@@ -1,21 +1,23 @@
 //! The enclave: the one place from which rows come.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::Expr;
+use peristyle_policy::patients::KeyType;
 
-use crate::error::SourceError;
+use crate::error::{Place, SourceError};
 use crate::guarded_table::GuardedTable;
 use crate::patient_order::{PatientOrderExec, VerifiedTable};
-use crate::policy::VerifiedPolicy;
+use crate::policy::{TableRemovals, TableTally, VerifiedPolicy};
 use crate::request::{EnclaveOptions, TableRequest};
 use crate::session::GuardedSession;
-use crate::source::{FileStore, LocalFiles, SourceDirectory};
+use crate::source::{FileStore, LocalFiles, SourceDirectory, SourceFile, TableSource};
 use crate::spill::SpillDirectory;
 
 /// An opened source under a verified policy. It owns the session, which nobody else can reach.
@@ -23,6 +25,13 @@ pub struct Enclave {
     session: GuardedSession,
     parts: Arc<EnclaveParts>,
     spill: Arc<SpillDirectory>,
+    opened: Mutex<Vec<OpenedTable>>,
+}
+
+/// A table that was opened, for the record.
+struct OpenedTable {
+    source: Arc<TableSource>,
+    tally: Arc<TableTally>,
 }
 
 /// What opening a table takes.
@@ -44,11 +53,7 @@ impl Enclave {
     ///
     /// # Errors
     /// A directory that cannot be read, or one for spilled rows that cannot be used.
-    pub fn open_dummy_tables(
-        directory: &Path,
-        policy: VerifiedPolicy,
-        options: EnclaveOptions,
-    ) -> Result<Self, SourceError> {
+    pub fn open_tables(directory: &Path, policy: VerifiedPolicy, options: EnclaveOptions) -> Result<Self, SourceError> {
         Self::new(Some(SourceDirectory::open(directory)?), Box::new(LocalFiles), policy, options)
     }
 
@@ -69,7 +74,12 @@ impl Enclave {
         let spill = Arc::new(SpillDirectory::create(options.spill_directory.as_deref())?);
         let session = GuardedSession::new(&options, &spill)
             .map_err(|error| SourceError::Session { reason: error.strip_backtrace() })?;
-        Ok(Self { session, parts: Arc::new(EnclaveParts { policy, directory, store, options }), spill })
+        Ok(Self {
+            session,
+            parts: Arc::new(EnclaveParts { policy, directory, store, options }),
+            spill,
+            opened: Mutex::default(),
+        })
     }
 
     /// The same with a store that watches what is read.
@@ -77,9 +87,10 @@ impl Enclave {
     pub(crate) fn with_store(
         directory: &Path,
         store: Box<dyn FileStore>,
+        policy: VerifiedPolicy,
         options: EnclaveOptions,
     ) -> Result<Self, SourceError> {
-        Self::new(Some(SourceDirectory::open(directory)?), store, VerifiedPolicy::dummy_tables(), options)
+        Self::new(Some(SourceDirectory::open(directory)?), store, policy, options)
     }
 
     /// The session, to try to get round it.
@@ -88,9 +99,39 @@ impl Enclave {
         self.session.context_for_tests()
     }
 
-    /// How outputs and logs name the policy: `dummy`.
-    pub fn policy_stamp(&self) -> &str {
-        self.parts.policy.stamp()
+    /// What patients are known by in it.
+    pub fn key_type(&self) -> KeyType {
+        self.parts.policy.key_type().unwrap_or(KeyType::Int)
+    }
+
+    /// The policy that everything is read under.
+    pub fn policy(&self) -> &VerifiedPolicy {
+        &self.parts.policy
+    }
+
+    /// What was read of each table so far, and what each rule removed: for the ledger, never for whoever wrote the
+    /// definition. A table that is read in two ways is there twice.
+    pub fn removals(&self) -> Vec<TableRemovals> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.iter().map(|table| table.tally.removals()).collect()
+    }
+
+    /// The files that were opened, by name, each once.
+    ///
+    /// # Errors
+    /// One that cannot be read any more.
+    pub fn source_files(&self) -> Result<Vec<SourceFile>, SourceError> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = self.parts.directory.as_ref();
+        let mut files = BTreeMap::new();
+        for table in opened.iter() {
+            for file in &table.source.files {
+                if let Place::File(path) = file.place() {
+                    files.entry(Arc::clone(path)).or_insert_with(|| Arc::clone(&table.source.table));
+                }
+            }
+        }
+        files.iter().map(|(path, table)| SourceFile::of(table, path, directory)).collect()
     }
 
     /// The plan that yields a table's rows: one partition, ascending by `patient_id`, in the request's
@@ -117,10 +158,14 @@ impl Enclave {
         let failed = |reason: String| SourceError::Request { table: Arc::clone(&request.name), reason };
         let stopped = "its files could not be opened: one of them may be damaged";
         let table = opened.await.map_err(|_| failed(stopped.to_owned()))??;
+        self.opened
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(OpenedTable { source: Arc::clone(table.source()), tally: Arc::clone(table.permit().tally()) });
 
         let verified = VerifiedTable {
             source: Arc::clone(table.source()),
-            permit: table.permit().clone(),
+            patients: table.read_of_patients(),
             _spill: Arc::clone(&self.spill),
         };
         // Planning sees no row, so its errors hold none: what they name is the request's.

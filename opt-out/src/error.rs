@@ -42,6 +42,8 @@ pub enum ValueProblem {
     DateWithTime,
     NotUtf8,
     NotACategory,
+    NotAMoment,
+    NotSixteenBytes,
 }
 
 impl fmt::Display for ValueProblem {
@@ -57,6 +59,8 @@ impl fmt::Display for ValueProblem {
             Self::DateOutOfRange => "is a date outside the years 1 to 9999",
             Self::DateWithTime => "is not a whole day",
             Self::NotUtf8 => "is not valid UTF-8",
+            Self::NotAMoment => "is not a moment, written YYYY-MM-DD HH:MM:SS",
+            Self::NotSixteenBytes => "is not of 16 bytes (in text: 32 hexadecimal digits)",
             Self::NotACategory => "is not one of the values that the column may have",
         })
     }
@@ -115,8 +119,8 @@ pub enum SourceError {
     Malformed { table: Arc<str>, place: Place, row: Option<u64>, problem: &'static str },
 
     /// No column `patient_id`
-    #[error("table `{table}`, {place}: has no column `patient_id`")]
-    PatientIdMissing { table: Arc<str>, place: Place },
+    #[error("table `{table}`, {place}: has no column `{column}`, which must say whose rows they are")]
+    PatientIdMissing { table: Arc<str>, place: Place, column: Arc<str> },
 
     /// Two columns of one name
     #[error("table `{table}`, {place}: its columns {first} and {second} have the same name")]
@@ -173,6 +177,10 @@ pub enum SourceError {
     /// No place for spilled rows
     #[error("the directory for spilled rows `{}` cannot be used ({kind}): give another, writable one", directory.display())]
     Spill { directory: PathBuf, kind: io::ErrorKind },
+
+    /// The policy cannot be applied to a table
+    #[error("table `{table}`: {reason}")]
+    Policy { table: Arc<str>, reason: String },
 
     /// The engine's own settings were refused
     #[error("the session could not be set up: {reason}")]
@@ -259,5 +267,7 @@ fn in_words(wanted: ColumnType) -> &'static str {
         ColumnType::Float => "float (a floating-point type)",
         ColumnType::Date => "date (Date32 or Date64)",
         ColumnType::Str => "str (strings, plain or dictionary-encoded)",
+        ColumnType::Day | ColumnType::Moment => "date or moment (Date32, Date64 or Timestamp)",
+        ColumnType::Bytes16 => "16 bytes (FixedSizeBinary(16) or Binary)",
     }
 }

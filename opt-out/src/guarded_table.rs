@@ -15,7 +15,7 @@ use crate::error::SourceError;
 use crate::guarded_scan::GuardedScanExec;
 use crate::policy::{ScanPermit, VerifiedPolicy};
 use crate::predicate::ScanPredicate;
-use crate::request::{EnclaveOptions, TableRequest};
+use crate::request::{ColumnRequest, EnclaveOptions, TableRequest};
 use crate::source::{FileStore, Partitions, SourceDirectory, TableSource};
 
 /// A table that can be read only through its policy: making one takes a [`VerifiedPolicy`], and its rows are masked
@@ -25,6 +25,8 @@ pub struct GuardedTable {
     permit: ScanPermit,
     source: Arc<TableSource>,
     schema: SchemaRef,
+    /// The column that rows are judged by, and its index in the source
+    judged_by: Option<(ColumnRequest, usize)>,
     threads: usize,
     batch_rows: usize,
 }
@@ -38,10 +40,28 @@ impl GuardedTable {
         store: &dyn FileStore,
         options: &EnclaveOptions,
     ) -> Result<Self, SourceError> {
-        let permit = policy.permit_scan();
-        let source = Arc::new(TableSource::open(request, directory, store, &permit)?);
+        request.check()?;
+        let permit = policy.permit_scan(request)?;
+        // What rows are judged by is read, whether or not anybody asks for it.
+        let mut read = request.clone();
+        let judged_by = permit.judged_by().map(|column| {
+            let known = read.columns.iter().position(|known| known.name == column.name);
+            let index = known.unwrap_or_else(|| {
+                read.columns.push(column.clone());
+                read.columns.len() - 1
+            });
+            // Without the column nothing could be judged, so a file that has it not is refused.
+            read.columns.iter_mut().skip(index).take(1).for_each(|known| known.required = true);
+            (column, index)
+        });
+        let source = Arc::new(TableSource::open(&read, directory, store, &permit)?);
         let (threads, batch_rows) = (options.threads.max(1), options.batch_rows.max(1));
-        Ok(Self { permit, source, schema: request.schema(), threads, batch_rows })
+        Ok(Self { permit, source, schema: request.schema(), judged_by, threads, batch_rows })
+    }
+
+    /// A read of whose rows they are, for whoever has to find a row again: not counted once more.
+    pub(crate) fn read_of_patients(&self) -> ScanTask {
+        ScanTask::of_patients(&self.source, self.permit.uncounted(), self.judged_by.clone())
     }
 
     /// The table's files, for whoever has to say where a fault is.
@@ -112,6 +132,7 @@ impl TableProvider for GuardedTable {
             permit: self.permit.clone(),
             columns: read.iter().filter_map(|column| column.checked_sub(1)).collect(),
             read_schema: Arc::new(self.schema.project(&read)?),
+            judged_by: self.judged_by.clone(),
             predicate,
             output,
             ordered: partitions.ordered,

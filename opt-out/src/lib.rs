@@ -18,6 +18,7 @@ mod format;
 mod guarded_scan;
 mod guarded_table;
 mod leaf_rule;
+mod patient_ids;
 mod patient_order;
 mod policy;
 mod predicate;
@@ -32,7 +33,13 @@ mod tests;
 pub use enclave::Enclave;
 pub use error::{Place, SourceError, ValueProblem};
 pub use guarded_table::GuardedTable;
-pub use policy::{ScanPermit, VerifiedPolicy};
-pub use request::{
-    Categories, ColumnRequest, ColumnType, EnclaveOptions, FileFormat, Location, PATIENT_ID, TableRequest,
+pub use patient_ids::{PatientId, PatientIds, patient_id_type};
+pub use peristyle_policy::patients::KeyType;
+pub use policy::{
+    PolicyRun, RegisterError, Removed, ScanPermit, TableRemovals, VerifiedPolicy, VerifiedRegister, read_registers,
 };
+pub use request::{
+    Categories, ColumnRequest, ColumnType, EnclaveOptions, FileFormat, Location, PATIENT_ID, PatientKeyColumn,
+    TableActivation, TableRequest,
+};
+pub use source::SourceFile;

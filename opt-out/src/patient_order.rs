@@ -10,8 +10,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -24,7 +24,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::decode::{GuardedBatch, ScanMetrics, ScanTask, decode_segment};
 use crate::error::{Place, SourceError};
 use crate::guarded_scan::patient_order;
-use crate::policy::ScanPermit;
+use crate::patient_ids::{PatientId, PatientIds};
 use crate::request::PATIENT_ID;
 use crate::source::{Flow, Partitions, TableSource};
 use crate::spill::SpillDirectory;
@@ -40,7 +40,8 @@ pub(crate) struct PatientOrderExec {
 #[derive(Debug)]
 pub(crate) struct VerifiedTable {
     pub(crate) source: Arc<TableSource>,
-    pub(crate) permit: ScanPermit,
+    /// How its rows are found again
+    pub(crate) patients: ScanTask,
     /// Rows may be spilled for as long as the plan lives
     pub(crate) _spill: Arc<SpillDirectory>,
 }
@@ -131,7 +132,7 @@ impl DisplayAs for PatientOrderExec {
 struct Neighbours {
     table: Arc<VerifiedTable>,
     patient_id: Option<usize>,
-    last: Option<i64>,
+    last: Option<PatientId>,
 }
 
 impl Neighbours {
@@ -143,21 +144,23 @@ impl Neighbours {
         let source = &self.table.source;
         let unsorted = || SourceError::Unsorted { table: Arc::clone(&source.table) };
         let column = self.patient_id.and_then(|index| batch.columns().get(index)).ok_or_else(unsorted)?;
-        let patients = column.as_primitive_opt::<Int64Type>().ok_or_else(unsorted)?.values();
-        let mut last = self.last;
-        let mut second = None;
-        for &patient in patients {
-            if last.is_some_and(|last| last > patient) {
-                return Err(unsorted());
-            }
-            if source.one_row_per_patient && last == Some(patient) {
-                second = Some(patient);
-                break;
-            }
-            last = Some(patient);
+        let ids = PatientIds::of(column).ok_or_else(unsorted)?;
+        let mut patients = 0;
+        let in_order = ids.runs(|_| patients += 1);
+        let (first, last) = (ids.first(), ids.last());
+        if !in_order || (self.last.is_some() && first.is_some() && self.last > first) {
+            return Err(unsorted());
         }
-        self.last = last;
-        match second {
+        let before = self.last.take();
+        let second = source.one_row_per_patient.then(|| {
+            if before.is_some() && before == first {
+                return first;
+            }
+            let again = |row: &usize| ids.get(row - 1) == ids.get(*row);
+            if patients == ids.len() { None } else { (1..ids.len()).find(again).and_then(|row| ids.get(row)) }
+        });
+        self.last = last.or(before);
+        match second.flatten() {
             None => Ok(()),
             Some(patient) => Err(duplicate(Arc::clone(&self.table), patient).await),
         }
@@ -166,9 +169,9 @@ impl Neighbours {
 
 /// The error for a patient with two rows. Sorting has lost where they came from, so the files are read once more, for
 /// patients only.
-async fn duplicate(table: Arc<VerifiedTable>, patient: i64) -> SourceError {
+async fn duplicate(table: Arc<VerifiedTable>, patient: PatientId) -> SourceError {
     let name = Arc::clone(&table.source.table);
-    let found = tokio::task::spawn_blocking(move || rows_of(&table, patient)).await.unwrap_or_default();
+    let found = tokio::task::spawn_blocking(move || rows_of(&table, &patient)).await.unwrap_or_default();
     match found.as_slice() {
         [(first, first_row), (second, row)] => SourceError::DuplicatePatient {
             table: name,
@@ -181,27 +184,17 @@ async fn duplicate(table: Arc<VerifiedTable>, patient: i64) -> SourceError {
 }
 
 /// Where the first two rows of a patient are.
-fn rows_of(table: &VerifiedTable, patient: i64) -> Vec<(Place, Option<u64>)> {
-    let task = ScanTask {
-        source: Arc::clone(&table.source),
-        permit: table.permit.clone(),
-        columns: Vec::new(),
-        read_schema: Arc::new(ScanTask::schema_of_patients()),
-        predicate: None,
-        output: vec![0],
-        ordered: false,
-        batch_rows: 8192,
-    };
+fn rows_of(table: &VerifiedTable, patient: &PatientId) -> Vec<(Place, Option<u64>)> {
     let mut found = Vec::new();
     for segment in Partitions::of(&table.source, 1).segments.iter().flatten() {
         let place = segment.file.place();
         let mut look = |batch: GuardedBatch| {
-            let ids = batch.rows.columns().first().and_then(|ids| ids.as_primitive_opt::<Int64Type>());
-            let rows = ids.iter().flat_map(|ids| ids.values().iter()).enumerate().filter(|(_, id)| **id == patient);
-            found.extend(rows.map(|(index, _)| (place.clone(), batch.first_row.map(|first| first + index as u64))));
+            let ids = batch.rows.columns().first().and_then(PatientIds::of);
+            let rows = ids.iter().flat_map(|ids| (0..ids.len()).filter(|row| ids.get(*row).as_ref() == Some(patient)));
+            found.extend(rows.map(|row| (place.clone(), batch.first_row.map(|first| first + row as u64))));
             if found.len() < 2 { Flow::GoOn } else { Flow::Stop }
         };
-        if decode_segment(&task, segment, &ScanMetrics::unseen(), &mut look).is_err() || found.len() >= 2 {
+        if decode_segment(&table.patients, segment, &ScanMetrics::unseen(), &mut look).is_err() || found.len() >= 2 {
             break;
         }
     }

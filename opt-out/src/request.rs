@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use peristyle_policy::patients::KeyType;
+
+use crate::patient_ids::patient_id_type;
 
 /// The name of the column that every table has: whose row it is.
 pub const PATIENT_ID: &str = "patient_id";
@@ -20,10 +23,17 @@ pub enum ColumnType {
     /// Days since 1970-01-01, years 1 to 9999
     Date,
     Str,
+    /// Days, as `Date`, of a column that may hold moments: their time of day is cut off as it is read
+    Day,
+    /// Moments, in microseconds since 1970-01-01T00:00, years 1 to 9999; a date is the moment at which it begins
+    Moment,
+    /// 16 bytes: keys
+    Bytes16,
 }
 
 impl ColumnType {
-    /// The Arrow type of the column: Boolean, Int64, Float64, Date32 or Dictionary(Int32, Utf8).
+    /// The Arrow type of the column: Boolean, Int64, Float64, Date32, Dictionary(Int32, Utf8), Timestamp(µs) or
+    /// FixedSizeBinary(16).
     ///
     /// The entries of a dictionary are never NULL, need not be distinct, and may differ from batch to batch.
     pub fn arrow_type(self) -> DataType {
@@ -31,7 +41,9 @@ impl ColumnType {
             ColumnType::Bool => DataType::Boolean,
             ColumnType::Int => DataType::Int64,
             ColumnType::Float => DataType::Float64,
-            ColumnType::Date => DataType::Date32,
+            ColumnType::Date | ColumnType::Day => DataType::Date32,
+            ColumnType::Moment => DataType::Timestamp(TimeUnit::Microsecond, None),
+            ColumnType::Bytes16 => patient_id_type(KeyType::Bytes16),
             ColumnType::Str => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
         }
     }
@@ -45,6 +57,9 @@ impl fmt::Display for ColumnType {
             ColumnType::Float => "float",
             ColumnType::Date => "date",
             ColumnType::Str => "str",
+            ColumnType::Day => "day",
+            ColumnType::Moment => "moment",
+            ColumnType::Bytes16 => "bytes16",
         })
     }
 }
@@ -71,11 +86,41 @@ pub struct ColumnRequest {
     pub required: bool,
 }
 
-impl ColumnRequest {
-    /// `patient_id`, as if it were asked for.
-    pub(crate) fn patient_id() -> Self {
-        Self { name: PATIENT_ID.into(), column_type: ColumnType::Int, categories: None, required: true }
+/// The column of the patient's key, as a table's files have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatientKeyColumn {
+    /// Its name in the files; rows leave the enclave with it as [`PATIENT_ID`]
+    pub name: Arc<str>,
+    /// What patients are known by
+    pub key_type: KeyType,
+}
+
+impl PatientKeyColumn {
+    /// `patient_id`, an integer: as user-facing tables have it.
+    pub fn patient_id() -> Self {
+        Self { name: PATIENT_ID.into(), key_type: KeyType::Int }
     }
+
+    /// As a column that is asked for.
+    pub(crate) fn request(&self) -> ColumnRequest {
+        let column_type = match self.key_type {
+            KeyType::Int => ColumnType::Int,
+            KeyType::Bytes16 => ColumnType::Bytes16,
+            KeyType::Text => ColumnType::Str,
+        };
+        ColumnRequest { name: Arc::clone(&self.name), column_type, categories: None, required: true }
+    }
+}
+
+/// How practice activation applies to a table, as the catalogue says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableActivation {
+    /// It holds no GP activity
+    NotApplied,
+    /// Its rows are judged by this column of dates
+    ByColumn(Arc<str>),
+    /// Nothing is said: only a policy that says it can open the table
+    Unstated,
 }
 
 /// The format of a file of rows.
@@ -141,6 +186,10 @@ pub struct TableRequest {
     pub name: Arc<str>,
     /// Where its rows are
     pub location: Location,
+    /// Whose rows they are
+    pub patient_key: PatientKeyColumn,
+    /// How practice activation applies to it
+    pub activation: TableActivation,
     /// Whether a patient with two rows is an error
     pub one_row_per_patient: bool,
     /// The columns that are wanted, besides `patient_id`
@@ -148,9 +197,10 @@ pub struct TableRequest {
 }
 
 impl TableRequest {
-    /// The schema that the rows arrive in: `patient_id` (Int64, never NULL), then the columns, nullable, in order.
+    /// The schema that the rows arrive in: `patient_id` (of the [type of its key](patient_id_type), never NULL), then the
+    /// columns, nullable, in order.
     pub fn schema(&self) -> SchemaRef {
-        let patient_id = Field::new(PATIENT_ID, DataType::Int64, false);
+        let patient_id = Field::new(PATIENT_ID, patient_id_type(self.patient_key.key_type), false);
         let columns = self.columns.iter().map(|c| Field::new(c.name.as_ref(), c.column_type.arrow_type(), true));
         Arc::new(Schema::new(std::iter::once(patient_id).chain(columns).collect::<Vec<_>>()))
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::physical_plan::ExecutionPlan;
 use peristyle_model::graph::{Graph, NodeId};
 use peristyle_model::{Dataset, Definition, Interval, Measure};
-use peristyle_opt_out::Enclave;
+use peristyle_opt_out::{Enclave, KeyType};
 
 use crate::answers::{Answer, DatasetAnswer, MeasureColumns, MeasuresAnswer};
 use crate::blame::Blame;
@@ -26,7 +26,7 @@ struct Study {
 
 /// The plan that answers a dataset definition.
 ///
-/// One partition, rows in ascending order of patient. Schema: `patient_id` (Int64, never NULL), each variable (Boolean,
+/// One partition, rows in ascending order of patient. Schema: `patient_id` (of the enclave's [type of keys](Enclave::key_type), never NULL), each variable (Boolean,
 /// Int64, Float64, Date32 or Utf8), then a column per event table, named by it, `List<Struct<members…>>`: the rows of
 /// that patient. Files of inline tables are looked for below `root_directory`.
 ///
@@ -41,7 +41,8 @@ pub async fn dataset_plan(
     root_directory: &Path,
     options: &ExecutionOptions,
 ) -> Result<Arc<dyn ExecutionPlan>, ExecutionError> {
-    plan(dataset_study(&definition.graph, dataset)?, enclave, root_directory, options).await
+    let key_type = enclave.key_type();
+    plan(dataset_study(&definition.graph, dataset, key_type)?, enclave, root_directory, options).await
 }
 
 /// The plan that answers measures, all intervals in one pass.
@@ -73,7 +74,7 @@ async fn plan(
     let Study { program, answer, blame } = study;
     let mut scans = Vec::with_capacity(program.tables.len());
     for (table, needs) in program.tables.iter().zip(&program.needs) {
-        let request = request(&program.graph, table, root_directory)?;
+        let request = request(&program.graph, table, enclave.key_type(), root_directory)?;
         scans.push(enclave.ordered_scan(&request, predicate(&program.graph, table, needs)).await?);
     }
     Ok(Arc::new(PatientBlockExec::new(program, scans, answer, blame, *options)))
@@ -84,7 +85,7 @@ fn compiled(graph: &Arc<Graph>, queries: &[Query]) -> Result<Arc<Program>, Execu
     Ok(Arc::new(program.map_err(|source| ExecutionError::Internal { doing: "planning the definition", source })?))
 }
 
-fn dataset_study(graph: &Arc<Graph>, dataset: &Dataset) -> Result<Study, ExecutionError> {
+fn dataset_study(graph: &Arc<Graph>, dataset: &Dataset, key_type: KeyType) -> Result<Study, ExecutionError> {
     let query = Query {
         population: dataset.population,
         columns: dataset.variables.iter().map(|(_, node)| *node).collect(),
@@ -104,7 +105,7 @@ fn dataset_study(graph: &Arc<Graph>, dataset: &Dataset) -> Result<Study, Executi
     }
     let blame = Arc::new(Blame::new(program.clone(), &outputs));
     let names = dataset.variables.iter().map(|(name, _)| name.clone());
-    let answer = Arc::new(DatasetAnswer::new(&program, names));
+    let answer = Arc::new(DatasetAnswer::new(&program, names, key_type));
     Ok(Study { program, answer, blame })
 }
 

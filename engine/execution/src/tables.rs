@@ -8,16 +8,26 @@ use arrow::compute::cast;
 use datafusion::common::ScalarValue;
 use datafusion::prelude::{Expr, ident, lit};
 use peristyle_model::Graph;
-use peristyle_model::catalogue::{Column, RowsFile, RowsFormat, TableSchema};
+use peristyle_model::catalogue::{ActivationFilter, Column, RowsFile, RowsFormat, TableSchema};
 use peristyle_model::graph::{Constant, InlineRows, InlineTable};
 use peristyle_model::types::Physical;
-use peristyle_opt_out::{Categories, ColumnRequest, ColumnType, FileFormat, Location, PATIENT_ID, TableRequest};
+use peristyle_opt_out::{
+    Categories, ColumnRequest, ColumnType, FileFormat, KeyType, Location, PATIENT_ID, PatientKeyColumn,
+    TableActivation, TableRequest,
+};
 
 use crate::error::ExecutionError;
 use crate::program::{ColumnNeed, RowNeeds, TableSource, TableUse};
 
 /// The request for a table of the program. Files of inline tables lie below `root_directory`.
-pub(crate) fn request(graph: &Graph, table: &TableUse, root_directory: &Path) -> Result<TableRequest, ExecutionError> {
+///
+/// Patients are known by keys of `key_type`; in rows that a definition gives, by integers, whatever it is elsewhere.
+pub(crate) fn request(
+    graph: &Graph,
+    table: &TableUse,
+    key_type: KeyType,
+    root_directory: &Path,
+) -> Result<TableRequest, ExecutionError> {
     let (schema, location) = match table.source {
         TableSource::Catalogue(id) => {
             let schema = graph.table(id);
@@ -37,7 +47,15 @@ pub(crate) fn request(graph: &Graph, table: &TableUse, root_directory: &Path) ->
         TableSource::Catalogue(_) => format!("{}.{}", schema.name.module, schema.name.name).into(),
         TableSource::Inline(_) => Arc::from("inline table of the definition"),
     };
-    Ok(TableRequest { name, location, one_row_per_patient: table.one_row_per_patient, columns })
+    let activation = match &schema.activation {
+        ActivationFilter::NotApplied => TableActivation::NotApplied,
+        ActivationFilter::ByColumn(column) => TableActivation::ByColumn(column.clone()),
+        ActivationFilter::Unstated => TableActivation::Unstated,
+    };
+    let key_type = if matches!(location, Location::Given(_)) { KeyType::Int } else { key_type };
+    let patient_key = PatientKeyColumn { name: PATIENT_ID.into(), key_type };
+    let one_row_per_patient = table.one_row_per_patient;
+    Ok(TableRequest { name, location, patient_key, activation, one_row_per_patient, columns })
 }
 
 fn column_type(physical: Physical) -> ColumnType {

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanBuilder, DictionaryArray, PrimitiveBuilder, RecordBatch, StringArray,
-    StringBuilder,
+    Array, ArrayRef, AsArray, BooleanBuilder, DictionaryArray, FixedSizeBinaryBuilder, PrimitiveBuilder, RecordBatch,
+    StringArray, StringBuilder,
 };
 use arrow::datatypes::{
     ArrowDictionaryKeyType, ArrowPrimitiveType, DataType, Date32Type, Float64Type, Int8Type, Int16Type, Int32Type,
@@ -18,7 +18,7 @@ use peristyle_model::column_spec::ColumnSpec;
 use peristyle_model::scalar::{DATE_MAX, DATE_MIN};
 
 use crate::error::{OutputError, ValueFault};
-use crate::schema::{TableSpec, category_values};
+use crate::schema::{PATIENT_ID, PatientKeys, TableSpec, category_values};
 
 /// Rows of a chunk, and so of a batch of an Arrow file: some megabytes for a table of some dozen columns.
 pub(crate) const CHUNK_ROWS: usize = 64_000;
@@ -46,9 +46,15 @@ pub(crate) struct ChunkBuffer {
 }
 
 /// That patients ascend: the answer's order is promised, and Parquet files state it.
-#[derive(Default)]
 struct PatientOrder {
-    last: Option<i64>,
+    keys: PatientKeys,
+    last: Option<LastKey>,
+}
+
+#[derive(PartialEq, PartialOrd)]
+enum LastKey {
+    Int(i64),
+    Bytes(Vec<u8>),
 }
 
 struct Column {
@@ -72,8 +78,18 @@ impl ChunkBuffer {
             nullable: spec.nullable,
             values: values(spec, arrow::datatypes::Field::data_type(field)),
         };
-        let columns = table.columns.iter().zip(schema.fields().iter().map(AsRef::as_ref)).map(column).collect();
-        let order = table.is_ordered_by_patient().then(PatientOrder::default);
+        let patients = table.patients.map(|keys| Column {
+            name: PATIENT_ID.into(),
+            nullable: false,
+            values: match keys {
+                PatientKeys::Int => Ints::<Int64Type>::boxed(None),
+                PatientKeys::Bytes16 => Box::new(Bytes16(FixedSizeBinaryBuilder::new(16))),
+                PatientKeys::Text => Box::new(Texts(StringBuilder::new())),
+            },
+        });
+        let fields = schema.fields().iter().skip(patients.iter().len()).map(AsRef::as_ref);
+        let columns = patients.into_iter().chain(table.columns.iter().zip(fields).map(column)).collect();
+        let order = table.patients.map(|keys| PatientOrder { keys, last: None });
         ChunkBuffer { table: table.name.clone(), schema, columns, rows: 0, order }
     }
 
@@ -152,11 +168,27 @@ impl ChunkBuffer {
 
 impl PatientOrder {
     fn holds(&mut self, patients: &ArrayRef) -> bool {
-        // The column has been taken as `int64` without NULLs before, so that there is nothing else to find here.
-        let Some(patients) = patients.as_primitive_opt::<Int64Type>() else { return false };
-        let patients = patients.values();
-        let ascending = patients.is_sorted() && patients.first().is_none_or(|first| self.last <= Some(*first));
-        self.last = patients.last().copied().or(self.last);
+        // The column has been taken without NULLs before, as one of its type, so that there is nothing else to find here.
+        match self.keys {
+            PatientKeys::Int => {
+                let Some(keys) = patients.as_primitive_opt::<Int64Type>() else { return false };
+                self.goes_on(keys.values().iter().copied(), LastKey::Int)
+            }
+            PatientKeys::Bytes16 => {
+                let Some(keys) = patients.as_fixed_size_binary_opt() else { return false };
+                self.goes_on(keys.iter().flatten(), |key| LastKey::Bytes(key.to_vec()))
+            }
+            PatientKeys::Text => {
+                let Some(keys) = patients.as_string_opt::<i32>() else { return false };
+                self.goes_on(keys.iter().flatten().map(str::as_bytes), |key| LastKey::Bytes(key.to_vec()))
+            }
+        }
+    }
+
+    fn goes_on<K: PartialOrd>(&mut self, keys: impl Iterator<Item = K> + Clone, kept: impl Fn(K) -> LastKey) -> bool {
+        let first = keys.clone().next().map(&kept);
+        let ascending = keys.clone().is_sorted() && first.is_none_or(|first| self.last <= Some(first));
+        self.last = keys.last().map(kept).or(self.last.take());
         ascending
     }
 }
@@ -258,6 +290,24 @@ impl Values for Dates {
             return Err(ValueFault::DateRange.into());
         }
         self.0.extend(dates);
+        Ok(())
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+struct Bytes16(FixedSizeBinaryBuilder);
+
+impl Values for Bytes16 {
+    fn append(&mut self, rows: &ArrayRef) -> Result<(), Fault> {
+        for value in rows.as_fixed_size_binary_opt().ok_or(Fault::Type)? {
+            match value {
+                Some(value) => self.0.append_value(value).map_err(|_| Fault::Type)?,
+                None => self.0.append_null(),
+            }
+        }
         Ok(())
     }
 

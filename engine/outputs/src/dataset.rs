@@ -10,18 +10,17 @@ use peristyle_model::graph::NodeId;
 use peristyle_model::{Dataset, Definition, EventTable};
 
 use crate::error::OutputError;
-use crate::schema::{PATIENT_ID, TableSpec, patient_id_column};
+use crate::schema::{PATIENT_ID, PatientKeys, TableSpec};
 
 /// The name of the table that has a row a patient.
 pub const DATASET: &str = "dataset";
 
-/// The output tables of a dataset: [`DATASET`], then its event tables in order.
-pub fn table_specs(definition: &Definition, dataset: &Dataset) -> Vec<TableSpec> {
+/// The output tables of a dataset: [`DATASET`], then its event tables in order. Patients are known by `keys`.
+pub fn table_specs(definition: &Definition, dataset: &Dataset, keys: PatientKeys) -> Vec<TableSpec> {
     let table = |name: &str, members: &[(Arc<str>, NodeId)]| {
         let column = |(name, node): &(Arc<str>, NodeId)| (name.clone(), column_spec(&definition.graph, *node));
-        let columns: Vec<(Arc<str>, ColumnSpec)> =
-            std::iter::once(patient_id_column()).chain(members.iter().map(column)).collect();
-        TableSpec { name: name.into(), columns }
+        let columns: Vec<(Arc<str>, ColumnSpec)> = members.iter().map(column).collect();
+        TableSpec { name: name.into(), patients: Some(keys), columns }
     };
     std::iter::once(table(DATASET, &dataset.variables))
         .chain(dataset.events.iter().map(|events| table(&events.name, &events.members)))

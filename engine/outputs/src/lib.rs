@@ -28,6 +28,6 @@ mod writer;
 
 pub use disclosure::DisclosureControl;
 pub use error::{OutputError, ValueFault};
-pub use schema::TableSpec;
+pub use schema::{PatientKeys, TableSpec};
 pub use target::{OutputFormat, OutputTarget};
 pub use writer::{SealedTables, TablesWriter, WrittenTable};

@@ -38,13 +38,14 @@ pub fn table_spec(definition: &Definition, measures: &[Measure]) -> TableSpec {
             }
         }
     }
-    TableSpec { name: MEASURES.into(), columns }
+    TableSpec { name: MEASURES.into(), patients: None, columns }
 }
 
 /// One table a measure, named by it, for output to a directory.
 pub fn table_specs(definition: &Definition, measures: &[Measure]) -> Vec<TableSpec> {
     let table = |measure: &Measure| TableSpec {
         name: measure.name.clone(),
+        patients: None,
         columns: counts().into_iter().chain(groups(definition, measure)).collect(),
     };
     measures.iter().map(table).collect()

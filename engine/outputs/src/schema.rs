@@ -16,8 +16,37 @@ pub const PATIENT_ID: &str = "patient_id";
 pub struct TableSpec {
     /// Its name; `dataset` for the one with a row a patient
     pub name: Arc<str>,
-    /// Its columns in order, [`PATIENT_ID`] included
+    /// What patients are known by in its first column, [`PATIENT_ID`]; `None` for tables that are not of patients
+    pub patients: Option<PatientKeys>,
+    /// The other columns in order
     pub columns: Vec<(Arc<str>, ColumnSpec)>,
+}
+
+/// What patients are known by. Rows are in ascending order of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatientKeys {
+    /// `int64`
+    Int,
+    /// 16 bytes: fixed-size binary in Arrow and Parquet files, lower-case hexadecimal digits in CSV
+    Bytes16,
+    /// Text, in order of its bytes
+    Text,
+}
+
+impl PatientKeys {
+    /// The type of the column, in batches and in files.
+    pub fn arrow_type(self) -> DataType {
+        match self {
+            PatientKeys::Int => DataType::Int64,
+            PatientKeys::Bytes16 => DataType::FixedSizeBinary(16),
+            PatientKeys::Text => DataType::Utf8,
+        }
+    }
+
+    /// The kind of keys that a plan's column of that type has, if it is one of keys.
+    pub fn of(data_type: &DataType) -> Option<Self> {
+        [Self::Int, Self::Bytes16, Self::Text].into_iter().find(|keys| keys.arrow_type() == *data_type)
+    }
 }
 
 impl TableSpec {
@@ -25,25 +54,22 @@ impl TableSpec {
     ///
     /// Definition format, section 7. `metadata` is written under `peristyle.` and its keys.
     pub fn arrow_schema(&self, metadata: &BTreeMap<String, String>) -> SchemaRef {
-        let fields: Vec<Field> = self.columns.iter().map(|(name, spec)| arrow_field(name, spec)).collect();
+        let patient_id = self.patients.map(|keys| Field::new(PATIENT_ID, keys.arrow_type(), false));
+        let columns = self.columns.iter().map(|(name, spec)| arrow_field(name, spec));
+        let fields: Vec<Field> = patient_id.into_iter().chain(columns).collect();
         let metadata = metadata.iter().map(|(key, value)| (metadata_key(key), value.clone())).collect();
         Arc::new(Schema::new_with_metadata(fields, metadata))
     }
 
     /// Whether rows are in order of patient: in dataset tables they are, in tables of measures there is no patient.
     pub(crate) fn is_ordered_by_patient(&self) -> bool {
-        self.columns.first().is_some_and(|(name, spec)| &**name == PATIENT_ID && spec.physical == Physical::Int)
+        self.patients.is_some()
     }
 }
 
 /// The key in a file for a key of the run's metadata.
 pub(crate) fn metadata_key(key: &str) -> String {
     format!("peristyle.{key}")
-}
-
-/// The column of a patient's identifier: `int64`, never NULL.
-pub(crate) fn patient_id_column() -> (Arc<str>, ColumnSpec) {
-    (PATIENT_ID.into(), ColumnSpec { physical: Physical::Int, nullable: false, categories: None, range: None })
 }
 
 /// The exact field of a column.
@@ -114,7 +140,6 @@ mod tests {
             ColumnSpec { categories: Some(categories), ..spec(Physical::Str) }
         };
         let cases = [
-            ("patient_id", patient_id_column().1),
             ("bool", spec(Physical::Bool)),
             ("int", spec(Physical::Int)),
             ("float", spec(Physical::Float)),
@@ -147,7 +172,6 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!(shown.join("\n"), @r"
-        patient_id: Int64, not null
         bool: Boolean
         int: Int64
         float: Float64
@@ -174,8 +198,10 @@ mod tests {
 
     #[test]
     fn metadata_is_written_under_our_name() {
-        let table = TableSpec { name: "dataset".into(), columns: vec![patient_id_column()] };
+        let table = TableSpec { name: "dataset".into(), patients: Some(PatientKeys::Bytes16), columns: Vec::new() };
         let schema = table.arrow_schema(&BTreeMap::from([("policy".to_owned(), "dummy".to_owned())]));
         assert_eq!(schema.metadata().get("peristyle.policy").map(String::as_str), Some("dummy"));
+        let patient_id = Field::new(PATIENT_ID, DataType::FixedSizeBinary(16), false);
+        assert_eq!(schema.fields().iter().map(|field| field.as_ref()).collect::<Vec<_>>(), [&patient_id]);
     }
 }

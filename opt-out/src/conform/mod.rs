@@ -1,15 +1,20 @@
 //! From a file's own types to the enclave's, value by value checked. Total: a value, NULL, or a fault without it.
 
+mod bytes;
+mod moments;
 mod strings;
 mod text;
 mod typed;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, new_null_array};
+use arrow::array::{ArrayRef, new_null_array};
+use arrow::compute::cast;
 use arrow::datatypes::DataType;
+use peristyle_policy::patients::KeyType;
 
 use crate::error::{SourceError, ValueProblem};
+use crate::patient_ids::PatientIds;
 use crate::request::{Categories, ColumnRequest, ColumnType};
 use crate::source::RawColumn;
 use strings::DictionaryEntries;
@@ -37,8 +42,17 @@ pub(crate) fn accepts(wanted: ColumnType, found: &DataType) -> bool {
     match wanted {
         ColumnType::Bool => matches!(found, DataType::Boolean),
         ColumnType::Int => found.is_integer(),
-        ColumnType::Float => found.is_floating(),
+        ColumnType::Float => {
+            found.is_floating() || matches!(found, DataType::Decimal128(..) | DataType::Decimal256(..))
+        }
         ColumnType::Date => matches!(found, DataType::Date32 | DataType::Date64),
+        ColumnType::Day | ColumnType::Moment => {
+            matches!(found, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..))
+        }
+        ColumnType::Bytes16 => matches!(
+            found,
+            DataType::FixedSizeBinary(_) | DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+        ),
         ColumnType::Str => match found {
             DataType::Dictionary(_, entries) => is_string(entries),
             other => is_string(other),
@@ -89,6 +103,9 @@ impl Conformer {
                 ColumnType::Int => Arc::new(typed::ints(array)?),
                 ColumnType::Float => typed::floats(array)?,
                 ColumnType::Date => typed::dates(array)?,
+                ColumnType::Day => moments::days(array)?,
+                ColumnType::Moment => Arc::new(moments::moments(array)?),
+                ColumnType::Bytes16 => Arc::new(bytes::typed(array)?),
                 ColumnType::Str => {
                     return strings::conform(array, self.column.categories.as_ref(), &mut self.entries);
                 }
@@ -98,6 +115,9 @@ impl Conformer {
                 ColumnType::Int => Arc::new(text::ints(cells)?),
                 ColumnType::Float => text::floats(cells)?,
                 ColumnType::Date => text::dates(cells)?,
+                ColumnType::Day => moments::days_of_text(cells)?,
+                ColumnType::Moment => Arc::new(moments::moments_of_text(cells)?),
+                ColumnType::Bytes16 => Arc::new(bytes::text(cells)?),
                 ColumnType::Str => {
                     let array = text::strings(cells)?;
                     return strings::conform(&array, self.column.categories.as_ref(), &mut self.entries);
@@ -111,16 +131,40 @@ impl Conformer {
     }
 }
 
-/// Whose rows they are: whole numbers, none of them NULL.
-pub(crate) fn patients(raw: &RawColumn) -> Result<Int64Array, Fault> {
-    let patients = match raw {
-        RawColumn::Typed(array) => typed::ints(array)?,
-        RawColumn::Text(cells) => text::ints(cells)?,
-        RawColumn::Missing => return Err(Fault::UnexpectedArray),
+/// Whose rows they are: keys of the wanted type, none of them NULL.
+pub(crate) fn patients(raw: &RawColumn, key_type: KeyType) -> Result<PatientIds, Fault> {
+    let missing = |index| Fault::value(index, ValueProblem::PatientMissing);
+    let ids = match key_type {
+        KeyType::Int => PatientIds::Int(match raw {
+            RawColumn::Typed(array) => typed::ints(array)?,
+            RawColumn::Text(cells) => text::ints(cells)?,
+            RawColumn::Missing => return Err(Fault::UnexpectedArray),
+        }),
+        KeyType::Bytes16 => PatientIds::Bytes16(match raw {
+            RawColumn::Typed(array) => bytes::typed(array)?,
+            RawColumn::Text(cells) => bytes::text(cells)?,
+            RawColumn::Missing => return Err(Fault::UnexpectedArray),
+        }),
+        KeyType::Text => {
+            let texts = match raw {
+                RawColumn::Typed(array) => cast(array, &DataType::Utf8).map_err(|_| Fault::UnexpectedArray)?,
+                RawColumn::Text(cells) => text::strings(cells)?,
+                RawColumn::Missing => return Err(Fault::UnexpectedArray),
+            };
+            if let Some(index) = typed::first_null(&texts) {
+                return Err(missing(index));
+            }
+            return PatientIds::of(&texts).ok_or(Fault::UnexpectedArray);
+        }
     };
-    match typed::first_null(&patients) {
-        Some(index) => Err(Fault::value(index, ValueProblem::PatientMissing)),
-        None => Ok(patients),
+    let nulls = match &ids {
+        PatientIds::Int(keys) => typed::first_null(keys),
+        PatientIds::Bytes16(keys) => typed::first_null(keys),
+        PatientIds::Text(keys) => typed::first_null(keys),
+    };
+    match nulls {
+        Some(index) => Err(missing(index)),
+        None => Ok(ids),
     }
 }
 
@@ -129,7 +173,7 @@ impl crate::request::TableRequest {
     pub(crate) fn check(&self) -> Result<(), SourceError> {
         let refuse = |reason: String| Err(SourceError::Request { table: Arc::clone(&self.name), reason });
         let mut names: Vec<&str> = self.columns.iter().map(|column| column.name.as_ref()).collect();
-        names.push(crate::request::PATIENT_ID);
+        names.push(&self.patient_key.name);
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find_map(|pair| (pair.first() == pair.last()).then(|| pair.first())) {
             return refuse(format!("column `{}` is asked for twice", twice.copied().unwrap_or_default()));

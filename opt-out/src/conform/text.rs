@@ -9,7 +9,7 @@ use super::Fault;
 use crate::error::ValueProblem;
 
 /// Parses every cell that is not NULL.
-fn parsed<T, A: FromIterator<Option<T>>>(
+pub(super) fn parsed<T, A: FromIterator<Option<T>>>(
     cells: &BinaryArray,
     parse: impl Fn(&[u8]) -> Result<T, ValueProblem>,
 ) -> Result<A, Fault> {
@@ -64,7 +64,7 @@ pub(super) fn dates(cells: &BinaryArray) -> Result<ArrayRef, Fault> {
 /// 1970-01-01 in days since 0000-12-31, chrono's "common era".
 const EPOCH_DAYS: i32 = 719_163;
 
-fn date(cell: &[u8]) -> Result<i32, ValueProblem> {
+pub(super) fn date(cell: &[u8]) -> Result<i32, ValueProblem> {
     let number =
         |digits: &[u8]| digits.iter().try_fold(0_u32, |n, d| d.is_ascii_digit().then(|| n * 10 + u32::from(d - b'0')));
     let parts = match cell {

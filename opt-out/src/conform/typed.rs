@@ -22,7 +22,10 @@ pub(super) fn first_null(array: &dyn Array) -> Option<usize> {
 }
 
 /// The index of the first value, NULLs aside, for which `is_bad` holds. The common case is one pass without branches.
-fn first_bad<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, is_bad: impl Fn(T::Native) -> bool) -> Option<usize> {
+pub(super) fn first_bad<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    is_bad: impl Fn(T::Native) -> bool,
+) -> Option<usize> {
     if !array.values().iter().fold(false, |any, value| any | is_bad(*value)) {
         return None;
     }

@@ -23,9 +23,10 @@ impl GivenRows {
     pub(crate) fn open(rows: &RecordBatch, request: &TableRequest) -> Result<Self, SourceError> {
         let indices = ColumnIndices::find_typed(rows.schema_ref(), request, &Place::Given)?;
         let patient_ids = rows.columns().get(indices.patient_id);
-        let patients = patient_ids.map(|ids| conform::patients(&RawColumn::Typed(Arc::clone(ids))));
+        let key_type = request.patient_key.key_type;
+        let patients = patient_ids.map(|ids| conform::patients(&RawColumn::Typed(Arc::clone(ids)), key_type));
         // Looking costs less than sorting. Rows without a patient are found when they are read.
-        let ordered = patients.is_some_and(|p| p.is_ok_and(|patients| patients.values().is_sorted()));
+        let ordered = patients.is_some_and(|patients| patients.is_ok_and(|patients| patients.runs(|_| {})));
         let segments = [Segment { weight: rows.num_rows() as u64, patients: None }];
         Ok(Self { rows: rows.clone(), indices, segments, ordered })
     }

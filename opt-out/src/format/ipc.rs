@@ -1,5 +1,6 @@
 //! Arrow IPC files. Blocks are read by their place in the footer, checked against the file's length first.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use super::ORDERED_BY_KEY;
 use crate::error::{Place, SourceError};
 use crate::policy::ScanPermit;
-use crate::request::{PATIENT_ID, TableRequest};
+use crate::request::TableRequest;
 use crate::source::{ColumnIndices, Flow, OpenedFile, RawSink, ReadRequest, Segment, StoredFile};
 
 /// Footer length (4 bytes) and magic (6 bytes), at the end of the file.
@@ -38,6 +39,8 @@ pub(crate) struct IpcFile {
     blocks: Vec<BlockOfRows>,
     segments: Vec<Segment>,
     ordered: bool,
+    /// The schema's own
+    pairs: HashMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -139,8 +142,9 @@ impl IpcFile {
         }
         let schema: Arc<Schema> = Arc::new(fb_to_schema(schema));
         let indices = ColumnIndices::find_typed(&schema, request, &place)?;
-        let ordered = schema.metadata().get(ORDERED_BY_KEY).is_some_and(|column| column == PATIENT_ID);
+        let ordered = schema.metadata().get(ORDERED_BY_KEY).is_some_and(|column| **column == *request.patient_key.name);
 
+        let pairs = schema.metadata().clone();
         let every_column: Vec<usize> = (0..request.columns.len()).collect();
         let projection = indices.projection(&every_column);
         let mut decoder = FileDecoder::new(schema, footer.version()).with_projection(projection.clone());
@@ -157,7 +161,7 @@ impl IpcFile {
             first_row += rows;
         }
         let (table, path) = (Arc::clone(&request.name), Arc::clone(path));
-        Ok(Self { table, path, place, file, decoder, projection, indices, blocks, segments, ordered })
+        Ok(Self { table, path, place, file, decoder, projection, indices, blocks, segments, ordered, pairs })
     }
 
     fn decode(&self, block: &Block, request: &ReadRequest<'_>) -> Result<Option<RecordBatch>, SourceError> {
@@ -179,6 +183,10 @@ impl OpenedFile for IpcFile {
 
     fn promises_order(&self) -> bool {
         self.ordered
+    }
+
+    fn metadata(&self, name: &str) -> Option<String> {
+        self.pairs.get(name).cloned()
     }
 
     fn read(&self, _permit: &ScanPermit, request: &ReadRequest<'_>, sink: RawSink<'_>) -> Result<(), SourceError> {

@@ -76,8 +76,8 @@ impl ParquetFile {
                 first_row += weight;
             }
         }
-        let ranges: Vec<_> = segments.iter().map(|segment| segment.patients).collect();
-        let ordered = promises_order(metadata.metadata(), leaf, &ranges);
+        let ranges: Vec<_> = segments.iter().map(|segment| segment.patients.clone()).collect();
+        let ordered = promises_order(metadata.metadata(), &request.patient_key.name, leaf, &ranges);
         Ok(Self { table, path: Arc::clone(path), place, file, metadata, indices, groups, segments, ordered })
     }
 
@@ -150,6 +150,11 @@ impl OpenedFile for ParquetFile {
 
     fn promises_order(&self) -> bool {
         self.ordered
+    }
+
+    fn metadata(&self, name: &str) -> Option<String> {
+        let pairs = self.metadata.metadata().file_metadata().key_value_metadata()?;
+        pairs.iter().find(|pair| pair.key == name)?.value.clone()
     }
 
     fn read(&self, _permit: &ScanPermit, request: &ReadRequest<'_>, sink: RawSink<'_>) -> Result<(), SourceError> {

@@ -47,6 +47,11 @@ fn entries(directory: &Path) -> io::Result<Vec<Entry>> {
 }
 
 impl SourceDirectory {
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.directory
+    }
+
     /// A directory that exists and can be listed.
     pub(crate) fn open(directory: &Path) -> Result<Self, SourceError> {
         let directory = directory.to_path_buf();

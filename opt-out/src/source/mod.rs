@@ -5,6 +5,7 @@
 
 mod discover;
 mod partitions;
+mod snapshot;
 mod store;
 
 use std::fmt;
@@ -16,11 +17,13 @@ use datafusion::physical_plan::metrics::Count;
 
 use crate::error::{Place, SourceError};
 use crate::format;
+use crate::patient_ids::PatientId;
 use crate::policy::ScanPermit;
-use crate::request::{ColumnRequest, FileFormat, Location, PATIENT_ID, TableRequest};
+use crate::request::{ColumnRequest, FileFormat, Location, PatientKeyColumn, TableRequest};
 
 pub(crate) use discover::{FoundFiles, SourceDirectory};
 pub(crate) use partitions::{Partitions, SegmentRef};
+pub use snapshot::SourceFile;
 pub(crate) use store::{FileStore, LocalFiles, Sequential, StoredFile};
 
 /// A column as a reader finds it.
@@ -58,12 +61,21 @@ pub(crate) enum Flow {
 pub(crate) type RawSink<'a> = &'a mut dyn FnMut(RawBatch) -> Result<Flow, SourceError>;
 
 /// A part of a file that is decoded by itself: a row group, a record batch, or the whole file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Segment {
     /// How much work it is, in rows or bytes: comparable within a table
     pub(crate) weight: u64,
     /// Smallest and largest patient in it, where the file tells
-    pub(crate) patients: Option<(i64, i64)>,
+    pub(crate) patients: Option<PatientRange>,
+}
+
+/// The smallest and the largest of some patients.
+pub(crate) type PatientRange = (PatientId, PatientId);
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment").field("weight", &self.weight).finish_non_exhaustive()
+    }
 }
 
 /// What to read of a segment.
@@ -90,6 +102,11 @@ pub(crate) trait OpenedFile: fmt::Debug + Send + Sync {
     /// Whether it promises that its rows ascend by patient, from the first segment to the last.
     fn promises_order(&self) -> bool;
 
+    /// What the file's own metadata say under a name, beside its rows; `None` where its format has no metadata.
+    fn metadata(&self, _name: &str) -> Option<String> {
+        None
+    }
+
     /// Reads a segment, blocking. Nothing is read without a permit.
     fn read(&self, permit: &ScanPermit, request: &ReadRequest<'_>, sink: RawSink<'_>) -> Result<(), SourceError>;
 }
@@ -99,6 +116,7 @@ pub(crate) trait OpenedFile: fmt::Debug + Send + Sync {
 pub(crate) struct TableSource {
     pub(crate) table: Arc<str>,
     pub(crate) one_row_per_patient: bool,
+    pub(crate) patient_key: PatientKeyColumn,
     pub(crate) columns: Arc<[ColumnRequest]>,
     /// None for rows that came with the request
     pub(crate) format: Option<FileFormat>,
@@ -132,6 +150,7 @@ impl TableSource {
         Ok(Self {
             table: Arc::clone(&request.name),
             one_row_per_patient: request.one_row_per_patient,
+            patient_key: request.patient_key.clone(),
             columns: request.columns.iter().cloned().collect(),
             format,
             files,
@@ -162,9 +181,12 @@ impl ColumnIndices {
             }
         }
         let table = || Arc::clone(&request.name);
-        let patient_id = *index_of
-            .get(PATIENT_ID.as_bytes())
-            .ok_or_else(|| SourceError::PatientIdMissing { table: table(), place: place.clone() })?;
+        let key = &request.patient_key.name;
+        let patient_id = *index_of.get(key.as_bytes()).ok_or_else(|| SourceError::PatientIdMissing {
+            table: table(),
+            place: place.clone(),
+            column: Arc::clone(key),
+        })?;
         let mut columns = Vec::with_capacity(request.columns.len());
         for column in &request.columns {
             let index = index_of.get(column.name.as_bytes()).copied();
@@ -180,7 +202,7 @@ impl ColumnIndices {
     /// The same for a typed file, whose types are checked too.
     pub(crate) fn find_typed(schema: &Schema, request: &TableRequest, place: &Place) -> Result<Self, SourceError> {
         let indices = Self::find(schema.fields().iter().map(|f| f.name().as_bytes()), request, place)?;
-        let patient_id = ColumnRequest::patient_id();
+        let patient_id = request.patient_key.request();
         let wanted = request.columns.iter().zip(&indices.columns).filter_map(|(column, i)| i.map(|i| (column, i)));
         for (column, index) in wanted.chain([(&patient_id, indices.patient_id)]) {
             let found = schema.field(index).data_type();

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::source::{OpenedFile, TableSource};
+use crate::patient_ids::PatientId;
+use crate::source::{OpenedFile, PatientRange, TableSource};
 
 /// A segment of one of a table's files.
 #[derive(Clone, Debug)]
@@ -43,10 +44,12 @@ fn segments_of(file: &Arc<dyn OpenedFile>) -> Vec<SegmentRef> {
 }
 
 /// Smallest and largest patient of a file; None where it does not tell.
-fn patients_of(file: &Arc<dyn OpenedFile>) -> Option<(i64, i64)> {
-    let ranges: Option<Vec<(i64, i64)>> = file.segments().iter().map(|segment| segment.patients).collect();
+fn patients_of(file: &Arc<dyn OpenedFile>) -> Option<PatientRange> {
+    let ranges: Option<Vec<PatientRange>> = file.segments().iter().map(|segment| segment.patients.clone()).collect();
     let ranges = ranges?;
-    Some((ranges.iter().map(|range| range.0).min()?, ranges.iter().map(|range| range.1).max()?))
+    let first = ranges.iter().map(|range| &range.0).min()?.clone();
+    let last = ranges.iter().map(|range| &range.1).max()?.clone();
+    Some((first, last))
 }
 
 /// Files in order, chained where one begins no earlier than the other ends. A file of unknown range stands alone; one
@@ -60,8 +63,8 @@ fn chains(files: &[Arc<dyn OpenedFile>]) -> Vec<Vec<Arc<dyn OpenedFile>>> {
             None => chains.push(vec![Arc::clone(file)]),
         }
     }
-    known.sort_by_key(|(range, _)| *range);
-    let mut ends: Vec<(i64, Vec<Arc<dyn OpenedFile>>)> = Vec::new();
+    known.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mut ends: Vec<(PatientId, Vec<Arc<dyn OpenedFile>>)> = Vec::new();
     for ((first, last), file) in known {
         match ends.iter_mut().find(|(end, _)| *end <= first) {
             Some((end, chain)) => {

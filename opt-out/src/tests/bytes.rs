@@ -9,9 +9,9 @@ use bytes::Bytes;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::fixtures::*;
-use crate::Enclave;
 use crate::policy::ScanPermit;
 use crate::source::{FileStore, LocalFiles, StoredFile};
+use crate::{Enclave, VerifiedPolicy};
 
 /// Which bytes were read.
 type Log = Arc<Mutex<Vec<Range<u64>>>>;
@@ -53,7 +53,13 @@ fn bytes_of_unwanted_columns_are_never_asked_for() {
     };
 
     let log = Log::default();
-    let enclave = Enclave::with_store(tables.path(), Box::new(RecordingStore(Arc::clone(&log))), options()).unwrap();
+    let enclave = Enclave::with_store(
+        tables.path(),
+        Box::new(RecordingStore(Arc::clone(&log))),
+        VerifiedPolicy::dummy_tables(),
+        options(),
+    )
+    .unwrap();
     assert_eq!(run(&enclave, &request("a:int"), None).unwrap().len(), 2000);
     let read = log.lock().unwrap().clone();
     let touched = |start: u64, length: u64| read.iter().any(|range| range.start < start + length && start < range.end);
@@ -93,7 +99,9 @@ fn a_store_that_fails_is_no_damaged_file() {
     for name in ["patients.parquet", "patients.arrow"] {
         let tables = Tables::new();
         tables.put_rows(name, &patients(0..1000), Written::default());
-        let enclave = Enclave::with_store(tables.path(), Box::new(FailingStore), options()).unwrap();
+        let enclave =
+            Enclave::with_store(tables.path(), Box::new(FailingStore), VerifiedPolicy::dummy_tables(), options())
+                .unwrap();
         let error = run(&enclave, &request(""), None).unwrap_err();
         assert!(error.ends_with(&format!("{name}`: cannot be read (timed out)")), "{error}");
     }

@@ -5,7 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::ipc::writer::FileWriter;
@@ -18,8 +20,8 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::WriterProperties;
 
 use crate::{
-    Categories, ColumnRequest, ColumnType, Enclave, EnclaveOptions, FileFormat, Location, SourceError, TableRequest,
-    VerifiedPolicy,
+    Categories, ColumnRequest, ColumnType, Enclave, EnclaveOptions, FileFormat, Location, PatientKeyColumn,
+    SourceError, TableActivation, TableRequest, VerifiedPolicy,
 };
 
 /// A directory of tables that lasts as long as the test.
@@ -75,7 +77,7 @@ impl Tables {
     }
 
     pub(super) fn enclave_with(&self, policy: VerifiedPolicy, options: EnclaveOptions) -> Enclave {
-        Enclave::open_dummy_tables(self.path(), policy, options).unwrap()
+        Enclave::open_tables(self.path(), policy, options).unwrap()
     }
 
     /// Rows of a scan, or the error's text.
@@ -138,6 +140,8 @@ pub(super) fn request(columns: &str) -> TableRequest {
     TableRequest {
         name: "ehrql.tables.core.patients".into(),
         location: Location::Table("patients".into()),
+        patient_key: PatientKeyColumn::patient_id(),
+        activation: TableActivation::NotApplied,
         one_row_per_patient: false,
         columns: columns.split_whitespace().map(column).collect(),
     }
@@ -164,6 +168,8 @@ fn column_type(kind: &str) -> ColumnType {
         "float" => ColumnType::Float,
         "date" => ColumnType::Date,
         "str" => ColumnType::Str,
+        "moment" => ColumnType::Moment,
+        "bytes16" => ColumnType::Bytes16,
         other => panic!("{other}"),
     }
 }
@@ -191,8 +197,19 @@ pub(super) fn rows(lines: &str) -> RecordBatch {
             ColumnType::Float => {
                 Arc::new(column.iter().map(|c| c.map(|c| c.parse().unwrap())).collect::<Float64Array>())
             }
-            ColumnType::Date => cast(&(Arc::new(StringArray::from(column)) as ArrayRef), &DataType::Date32).unwrap(),
+            ColumnType::Date | ColumnType::Day => {
+                cast(&(Arc::new(StringArray::from(column)) as ArrayRef), &DataType::Date32).unwrap()
+            }
+            ColumnType::Moment => {
+                let moment = ColumnType::Moment.arrow_type();
+                cast(&(Arc::new(StringArray::from(column)) as ArrayRef), &moment).unwrap()
+            }
             ColumnType::Str => Arc::new(StringArray::from(column)),
+            ColumnType::Bytes16 => {
+                let key = |cell: &str| crate::patient_ids::bytes16(cell.as_bytes());
+                let keys = column.iter().map(|cell| cell.map(key));
+                Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(keys, 16).unwrap())
+            }
         };
         (Field::new(*name, array.data_type().clone(), *name != "patient_id"), array)
     };

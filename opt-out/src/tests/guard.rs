@@ -269,5 +269,5 @@ fn what_fails_above_the_scan_fails_in_our_words() {
 #[test]
 fn a_policy_is_stamped() {
     let tables = two_patients();
-    assert_eq!(tables.enclave().policy_stamp(), "dummy");
+    assert_eq!(tables.enclave().policy().stamp(), "dummy");
 }

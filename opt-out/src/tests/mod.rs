@@ -8,5 +8,6 @@ mod formats;
 mod guard;
 mod order;
 mod plans;
+mod policy;
 mod refused;
 mod sorting;

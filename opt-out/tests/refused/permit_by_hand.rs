@@ -1,8 +1,8 @@
 use peristyle_opt_out::ScanPermit;
 
 fn forged(permit: ScanPermit) -> ScanPermit {
-    let ScanPermit { permitted } = permit;
-    ScanPermit { permitted }
+    let ScanPermit { tally } = permit;
+    ScanPermit { tally }
 }
 
 fn main() {}

@@ -1,5 +1,5 @@
 use peristyle_opt_out::VerifiedPolicy;
 
 fn main() {
-    let _ = VerifiedPolicy { stamp: "mine", ..VerifiedPolicy::dummy_tables() };
+    let _ = VerifiedPolicy { stamp: "mine".into(), ..VerifiedPolicy::dummy_tables() };
 }

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, ListArray, RecordBatch, StructArray, UInt32Array};
+use arrow::array::{ArrayRef, ListArray, RecordBatch, StructArray, UInt32Array};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
-use datafusion::common::{Result, internal_datafusion_err};
+use datafusion::common::{Result, internal_datafusion_err, internal_err};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 use peristyle_model::types::Physical;
+use peristyle_opt_out::{KeyType, PATIENT_ID, PatientId, patient_id_type};
 
 use super::{Answer, output_type, population, worst_fault};
 use crate::blocks::Block;
@@ -24,14 +25,16 @@ use crate::vector::Vector;
 #[derive(Debug)]
 pub(crate) struct DatasetAnswer {
     schema: SchemaRef,
+    /// What patients are known by
+    key_type: KeyType,
     variables: usize,
     events: usize,
 }
 
 impl DatasetAnswer {
-    pub(crate) fn new(program: &Program, names: impl Iterator<Item = Arc<str>>) -> Self {
+    pub(crate) fn new(program: &Program, names: impl Iterator<Item = Arc<str>>, key_type: KeyType) -> Self {
         let output = &program.outputs[0];
-        let mut fields = vec![Field::new("patient_id", DataType::Int64, false)];
+        let mut fields = vec![Field::new(PATIENT_ID, patient_id_type(key_type), false)];
         fields.extend(
             names.zip(&output.columns).map(|(name, (_, physical))| Field::new(&*name, output_type(*physical), true)),
         );
@@ -41,6 +44,7 @@ impl DatasetAnswer {
         }
         DatasetAnswer {
             schema: Arc::new(Schema::new(fields)),
+            key_type,
             variables: output.columns.len(),
             events: output.events.len(),
         }
@@ -63,19 +67,18 @@ impl Answer for DatasetAnswer {
     fn stream(self: Arc<Self>, run: BlockRun) -> Result<SendableRecordBatchStream> {
         let schema = self.schema.clone();
         let output_rows = run.metrics.output_rows.clone();
-        let batches =
-            run.evaluate(move |program, block| evaluate(&self.schema, program, block)).filter_map(move |batch| {
-                if let Ok(batch) = &batch {
-                    output_rows.add(batch.num_rows());
-                }
-                let empty = batch.as_ref().is_ok_and(|batch| batch.num_rows() == 0);
-                futures::future::ready((!empty).then_some(batch))
-            });
+        let batches = run.evaluate(move |program, block| evaluate(&self, program, block)).filter_map(move |batch| {
+            if let Ok(batch) = &batch {
+                output_rows.add(batch.num_rows());
+            }
+            let empty = batch.as_ref().is_ok_and(|batch| batch.num_rows() == 0);
+            futures::future::ready((!empty).then_some(batch))
+        });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
 }
 
-fn evaluate(schema: &SchemaRef, program: &Program, block: &Block) -> Result<BlockResult<RecordBatch>> {
+fn evaluate(answer: &DatasetAnswer, program: &Program, block: &Block) -> Result<BlockResult<RecordBatch>> {
     let mut evaluation = Evaluation::new(program, block);
     evaluation.run_common()?;
     let population = population(&evaluation, program, 0)?;
@@ -84,9 +87,11 @@ fn evaluate(schema: &SchemaRef, program: &Program, block: &Block) -> Result<Bloc
     let places = UInt32Array::from(population.set_indices_u32().collect::<Vec<_>>());
     let output = &program.outputs[0];
 
-    let ids: Int64Array =
-        places.values().iter().map(|place| block.patients[*place as usize]).collect::<Vec<_>>().into();
-    let mut columns: Vec<ArrayRef> = vec![Arc::new(ids)];
+    let ids: Vec<PatientId> = places.values().iter().map(|place| block.patients[*place as usize].clone()).collect();
+    let Some(ids) = PatientId::column(&ids, answer.key_type) else {
+        return internal_err!("patients are known by keys of two types");
+    };
+    let mut columns: Vec<ArrayRef> = vec![ids];
     for (slot, physical) in &output.columns {
         let vector = evaluation.vector(*slot)?;
         let vector = if everyone { vector.clone() } else { vector.gather(&places, *physical)? };
@@ -95,7 +100,7 @@ fn evaluate(schema: &SchemaRef, program: &Program, block: &Block) -> Result<Bloc
     for event in &output.events {
         columns.push(event_rows(&evaluation, event, &places)?);
     }
-    Ok(BlockResult { result: RecordBatch::try_new(schema.clone(), columns)?, worst })
+    Ok(BlockResult { result: RecordBatch::try_new(answer.schema.clone(), columns)?, worst })
 }
 
 /// As an array whose strings are plain.

@@ -5,6 +5,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::Stream;
 use futures::future::try_join_all;
 use futures::stream::try_unfold;
+use peristyle_opt_out::PatientId;
 
 use super::Block;
 use super::feed::Feed;
@@ -16,7 +17,7 @@ pub(crate) struct BlockStream {
     rows_max: usize,
     patients_max: usize,
     /// The last patient of the last block
-    done_to: Option<i64>,
+    done_to: Option<PatientId>,
 }
 
 impl BlockStream {
@@ -38,21 +39,20 @@ impl BlockStream {
     async fn next(&mut self) -> Result<Option<Block>> {
         loop {
             self.fill().await?;
-            let bound = self.bound();
-            let patients = self.cut(bound);
+            let patients = self.cut();
             if !patients.is_empty() {
                 return self.take(patients).map(Some);
             }
             // All that has arrived belongs to a patient of whom more may come: wait for the tables that hold it up.
-            match bound {
+            match self.bound() {
                 None => return Ok(None),
-                Some(_) => self.pull_behind(bound).await?,
+                Some(bound) => self.pull_behind(bound.cloned()).await?,
             }
         }
     }
 
-    /// All rows of patients below this one have arrived; `None`: of all patients.
-    fn bound(&self) -> Option<i64> {
+    /// All rows of patients below this one have arrived; below none, of nobody. `None`: of all patients.
+    fn bound(&self) -> Option<Option<&PatientId>> {
         self.feeds.iter().filter_map(Feed::complete_below).min()
     }
 
@@ -65,15 +65,15 @@ impl BlockStream {
         {
             match self.bound() {
                 None => break,
-                bound => self.pull_behind(bound).await?,
+                Some(bound) => self.pull_behind(bound.cloned()).await?,
             }
         }
         Ok(())
     }
 
     /// Waits for the tables that hold up the bound.
-    async fn pull_behind(&mut self, bound: Option<i64>) -> Result<()> {
-        self.pull_where(|feed| feed.complete_below() == bound).await
+    async fn pull_behind(&mut self, bound: Option<PatientId>) -> Result<()> {
+        self.pull_where(|feed| feed.complete_below() == Some(bound.as_ref())).await
     }
 
     async fn pull_where(&mut self, waiting: impl Fn(&Feed) -> bool) -> Result<()> {
@@ -83,7 +83,8 @@ impl BlockStream {
     }
 
     /// The patients of the next block: those of whom every row has arrived, as many as fit.
-    fn cut(&self, bound: Option<i64>) -> Vec<i64> {
+    fn cut(&self) -> Vec<PatientId> {
+        let bound = self.bound();
         let mut arrived: Vec<_> = self.feeds.iter().map(|feed| feed.arrived().peekable()).collect();
         let mut patients = Vec::new();
         let mut rows = 0usize;
@@ -91,7 +92,7 @@ impl BlockStream {
             let Some(patient) = arrived.iter_mut().filter_map(|runs| runs.peek().map(|run| run.0)).min() else {
                 break;
             };
-            if bound.is_some_and(|bound| patient >= bound) {
+            if bound.is_some_and(|bound| Some(patient) >= bound) {
                 break;
             }
             let mut patient_rows = 0usize;
@@ -105,14 +106,14 @@ impl BlockStream {
                 break;
             }
             rows += patient_rows;
-            patients.push(patient);
+            patients.push(patient.clone());
         }
         patients
     }
 
-    fn take(&mut self, patients: Vec<i64>) -> Result<Block> {
-        debug_assert!(self.done_to < patients.first().copied(), "blocks are in order of patients");
-        self.done_to = patients.last().copied();
+    fn take(&mut self, patients: Vec<PatientId>) -> Result<Block> {
+        debug_assert!(self.done_to.as_ref() < patients.first(), "blocks are in order of patients");
+        self.done_to = patients.last().cloned();
         let tables = self.feeds.iter_mut().map(|feed| feed.take(&patients)).collect::<Result<_>>()?;
         Ok(Block { patients: patients.into(), tables })
     }

@@ -2,19 +2,19 @@
 
 use std::collections::VecDeque;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
+use peristyle_opt_out::{PatientId, PatientIds};
 
 use super::TableBlock;
 
 /// Rows of one patient within a batch.
-#[derive(Clone, Copy, Debug)]
 struct Run {
-    patient: i64,
+    patient: PatientId,
     end: u32,
 }
 
@@ -79,39 +79,39 @@ impl Feed {
         self.exhausted
     }
 
-    /// All rows of patients below this one have arrived. `None`: of every patient.
-    pub(super) fn complete_below(&self) -> Option<i64> {
+    /// All rows of patients below this one have arrived; below none, of nobody. `None`: of every patient.
+    pub(super) fn complete_below(&self) -> Option<Option<&PatientId>> {
         if self.exhausted {
             return None;
         }
         let last = self.pending.back().and_then(|pending| pending.runs.last());
-        Some(last.map_or(i64::MIN, |run| run.patient))
+        Some(last.map(|run| &run.patient))
     }
 
     /// The patients that have arrived with their number of rows; a patient may come twice, in two batches.
-    pub(super) fn arrived(&self) -> impl Iterator<Item = (i64, u32)> {
+    pub(super) fn arrived(&self) -> impl Iterator<Item = (&PatientId, u32)> {
         self.pending.iter().flat_map(|pending| {
             let mut start = pending.start();
             pending.runs[pending.next_run..].iter().map(move |run| {
                 let rows = run.end - start;
                 start = run.end;
-                (run.patient, rows)
+                (&run.patient, rows)
             })
         })
     }
 
     /// Takes the rows of these patients, ascending; every row that has arrived of a patient up to the last of them.
-    pub(super) fn take(&mut self, patients: &[i64]) -> Result<TableBlock> {
+    pub(super) fn take(&mut self, patients: &[PatientId]) -> Result<TableBlock> {
         let mut slices = Vec::new();
         let mut offsets = Vec::with_capacity(patients.len() + 1);
         offsets.push(0u32);
         let mut rows_before = 0u32;
         let mut place = 0;
-        let last = patients.last().copied();
+        let last = patients.last();
         while let Some(front) = self.pending.front_mut() {
             let start = front.start();
             while let Some(run) = front.runs.get(front.next_run)
-                && Some(run.patient) <= last
+                && Some(&run.patient) <= last
             {
                 while place < patients.len() && patients[place] < run.patient {
                     place += 1;
@@ -141,25 +141,13 @@ impl Feed {
 
 /// Where the rows of each patient end.
 fn runs(batch: &RecordBatch) -> Result<Vec<Run>> {
-    let Some(ids) = batch.column(0).as_primitive_opt::<Int64Type>() else {
-        return internal_err!("a scan's first column is not the patient");
+    let Some(ids) = PatientIds::of(batch.column(0)) else {
+        return internal_err!("a scan's first column is not the patient, or a row has none");
     };
-    if ids.null_count() > 0 {
-        return internal_err!("a scan yielded a row without a patient");
-    }
     let mut runs: Vec<Run> = Vec::new();
-    let mut before: Option<i64> = None;
-    for (row, patient) in ids.values().iter().enumerate() {
-        match before {
-            Some(before) if before == *patient => {}
-            Some(before) if before > *patient => return internal_err!("a scan's rows are not in order of patients"),
-            Some(before) => runs.push(Run { patient: before, end: row as u32 }),
-            None => {}
-        }
-        before = Some(*patient);
-    }
-    if let Some(patient) = before {
-        runs.push(Run { patient, end: ids.len() as u32 });
-    }
-    Ok(runs)
+    let in_order = ids.runs(|end| {
+        // A run has at least one row.
+        runs.extend(ids.get(end - 1).map(|patient| Run { patient, end: end as u32 }));
+    });
+    if in_order { Ok(runs) } else { internal_err!("a scan's rows are not in order of patients") }
 }

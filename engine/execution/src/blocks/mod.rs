@@ -14,6 +14,7 @@ mod tests;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use peristyle_opt_out::PatientId;
 
 pub(crate) use align::BlockStream;
 
@@ -27,10 +28,10 @@ pub(crate) struct TableBlock {
 }
 
 /// A run of whole patients.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Block {
     /// Patient ids, ascending
-    pub(crate) patients: Arc<[i64]>,
+    pub(crate) patients: Arc<[PatientId]>,
     /// One entry for each table of the program
     pub(crate) tables: Vec<TableBlock>,
 }

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
+use peristyle_opt_out::PatientId;
 use proptest::prelude::*;
 
 use super::BlockStream;
@@ -37,6 +38,11 @@ fn stream(rows: &[(i64, i64)], sizes: &[usize]) -> SendableRecordBatchStream {
     Box::pin(RecordBatchStreamAdapter::new(schema(), batches))
 }
 
+fn int(patient: &PatientId) -> i64 {
+    let PatientId::Int(key) = patient else { panic!("another key") };
+    *key
+}
+
 type Table = Vec<(i64, i64)>;
 
 /// Patients and each table's values of every patient, from the blocks.
@@ -60,12 +66,12 @@ async fn through_blocks(
             let ids = table.batch.column(0).as_primitive::<Int64Type>();
             for (patient, range) in block.patients.iter().zip(table.offsets.windows(2)) {
                 for row in range[0] as usize..range[1] as usize {
-                    assert_eq!(ids.value(row), *patient);
-                    seen.entry(*patient).or_insert_with(Vec::new).push(values.value(row));
+                    assert_eq!(ids.value(row), int(patient));
+                    seen.entry(int(patient)).or_insert_with(Vec::new).push(values.value(row));
                 }
             }
         }
-        patients.extend(block.patients.iter());
+        patients.extend(block.patients.iter().map(int));
     }
     (patients, seen)
 }

@@ -2,7 +2,9 @@
 
 use std::io::Write;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, SchemaRef};
 use flate2::Compression;
@@ -68,6 +70,7 @@ enum Cells {
     Float(Float64Array),
     Date(arrow::array::Date32Array),
     Text(StringArray),
+    Bytes(FixedSizeBinaryArray),
 }
 
 impl Cells {
@@ -76,6 +79,7 @@ impl Cells {
             DataType::Boolean => Cells::Bool(column.as_boolean().clone()),
             DataType::Float64 => Cells::Float(column.as_primitive::<Float64Type>().clone()),
             DataType::Date32 => Cells::Date(column.as_primitive::<Date32Type>().clone()),
+            DataType::FixedSizeBinary(_) => Cells::Bytes(column.as_fixed_size_binary().clone()),
             DataType::Utf8 => Cells::Text(column.as_string().clone()),
             DataType::Dictionary(..) => Cells::Text(cast(column, &DataType::Utf8)?.as_string().clone()),
             // Whole numbers of every width came from 64 bits.
@@ -90,6 +94,7 @@ impl Cells {
             Cells::Float(cells) => cells.is_null(row),
             Cells::Date(cells) => cells.is_null(row),
             Cells::Text(cells) => cells.is_null(row),
+            Cells::Bytes(cells) => cells.is_null(row),
         }
     }
 
@@ -103,6 +108,7 @@ impl Cells {
             Cells::Float(cells) => csv_text::push_float(text, cells.value(row)),
             Cells::Date(cells) => csv_text::push_date(text, cells.value(row)),
             Cells::Text(cells) => csv_text::push_str(text, cells.value(row)),
+            Cells::Bytes(cells) => csv_text::push_hex(text, cells.value(row)),
         }
     }
 }

@@ -31,6 +31,13 @@ pub(super) fn push_str(text: &mut Vec<u8>, value: &str) {
     text.push(b'"');
 }
 
+/// Bytes as lower-case hexadecimal digits.
+pub(super) fn push_hex(text: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let digit = |nibble: u8| DIGITS[usize::from(nibble & 15)];
+    text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]));
+}
+
 pub(super) fn push_int(text: &mut Vec<u8>, value: i64) {
     // Writing to a vector cannot fail, here and below.
     let _ = write!(text, "{value}");

@@ -21,7 +21,7 @@ use arrow::array::{
 use arrow::datatypes::Int32Type;
 use peristyle_model::ColumnSpec;
 use peristyle_model::types::Physical;
-use peristyle_outputs::{OutputError, OutputTarget, TableSpec, TablesWriter, WrittenTable};
+use peristyle_outputs::{OutputError, OutputTarget, PatientKeys, TableSpec, TablesWriter, WrittenTable};
 
 /// A column: name, specification, and the values as the engine gives them.
 type Column = (&'static str, ColumnSpec, ArrayRef);
@@ -71,9 +71,13 @@ fn encoded((name, spec, values): Column, dictionary: &[Option<&str>]) -> Column 
 }
 
 fn table(name: &str, columns: &[Column]) -> (TableSpec, RecordBatch) {
-    let specs = columns.iter().map(|(name, spec, _)| (Arc::from(*name), spec.clone())).collect();
+    let is_patients = |(name, ..): &&Column| *name == "patient_id";
+    let patients = columns.first().filter(is_patients).map(|(.., values)| PatientKeys::of(values.data_type()).unwrap());
+    let others = columns.iter().filter(|column| !is_patients(column));
+    let specs = others.map(|(name, spec, _)| (Arc::from(*name), spec.clone())).collect();
     let values = columns.iter().map(|(name, _, values)| (*name, values.clone(), true));
-    (TableSpec { name: name.into(), columns: specs }, RecordBatch::try_from_iter_with_nullable(values).unwrap())
+    let spec = TableSpec { name: name.into(), patients, columns: specs };
+    (spec, RecordBatch::try_from_iter_with_nullable(values).unwrap())
 }
 
 fn metadata() -> BTreeMap<String, String> {

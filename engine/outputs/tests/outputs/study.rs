@@ -3,7 +3,7 @@
 use peristyle_model::catalogue::{ActivationFilter, Column as TableColumn, TableName, TableSchema};
 use peristyle_model::types::ValueType;
 use peristyle_model::{Dataset, Definition, EventTable, GraphBuilder, Interval, Measure};
-use peristyle_outputs::{DisclosureControl, dataset, measures};
+use peristyle_outputs::{DisclosureControl, PatientKeys, dataset, measures};
 
 use super::*;
 
@@ -66,7 +66,9 @@ fn shown(tables: &[TableSpec]) -> String {
             let categories = spec.categories.as_ref().map_or(String::new(), |categories| format!(" of {categories:?}"));
             format!("{name} {:?}{categories}{}", spec.physical, if spec.nullable { "" } else { " not null" })
         };
-        format!("{}: {}", table.name, table.columns.iter().map(column).collect::<Vec<_>>().join(", "))
+        let patients = table.patients.map(|keys| format!("patients known by {keys:?}"));
+        let columns: Vec<_> = patients.into_iter().chain(table.columns.iter().map(column)).collect();
+        format!("{}: {}", table.name, columns.join(", "))
     };
     tables.iter().map(table).collect::<Vec<_>>().join("\n")
 }
@@ -74,9 +76,9 @@ fn shown(tables: &[TableSpec]) -> String {
 #[test]
 fn a_dataset_has_a_table_of_patients_and_one_for_each_kind_of_event() {
     let (definition, dataset, _) = study();
-    insta::assert_snapshot!(shown(&dataset::table_specs(&definition, &dataset)), @r"
-    dataset: patient_id Int not null, imd Int
-    visits: patient_id Int not null, date Date, sex Str
+    insta::assert_snapshot!(shown(&dataset::table_specs(&definition, &dataset, PatientKeys::Int)), @r"
+    dataset: patients known by Int, imd Int
+    visits: patients known by Int, date Date, sex Str
     ");
 }
 

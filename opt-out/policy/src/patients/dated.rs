@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use sha2::{Digest as _, Sha256};
+
+use crate::digest::Digest;
+
 use super::keys::{KeyType, PatientKey, PatientKeyError, SortedKeys, TextKeys, locate};
 use super::set::Keys;
 
@@ -50,6 +54,15 @@ impl PatientDays {
     ) -> Result<Vec<i32>, PatientKeyError> {
         let Keys::Text(keys) = &self.keys else { return Err(self.wrong_type(KeyType::Text)) };
         Ok(self.days_of(keys, batch, otherwise))
+    }
+
+    /// SHA-256 over the keys and their days: the same for the same days of the same patients.
+    pub fn digest(&self) -> Digest {
+        let mut hasher = Sha256::new();
+        hasher.update(b"peristyle patient days 1\n");
+        hasher.update(self.keys.digest().as_bytes());
+        self.days.iter().for_each(|day| hasher.update(day.to_be_bytes()));
+        Digest::from_hasher(hasher)
     }
 
     fn days_of<'b, S: SortedKeys>(&self, keys: &S, batch: impl Iterator<Item = &'b S::Key>, otherwise: i32) -> Vec<i32>

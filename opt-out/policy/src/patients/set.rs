@@ -61,6 +61,34 @@ impl Keys {
         Ok(())
     }
 
+    /// SHA-256 over the type, the count and the keys as they are.
+    pub(super) fn digest(&self) -> Digest {
+        let mut hasher = Sha256::new();
+        hasher.update(b"peristyle patient set 1\n");
+        hasher.update(self.key_type().key().as_bytes());
+        hasher.update((self.len() as u64).to_be_bytes());
+        match self {
+            Keys::Int(keys) => {
+                // In pieces: one call a key costs more than the digest itself.
+                let mut piece = Vec::with_capacity(8 * 4096);
+                for keys in keys.chunks(4096) {
+                    piece.clear();
+                    piece.extend(keys.iter().flat_map(|key| key.to_be_bytes()));
+                    hasher.update(&piece);
+                }
+            }
+            Keys::Bytes16(keys) => hasher.update(keys.as_flattened()),
+            Keys::Text(keys) => {
+                for position in 0..keys.len() {
+                    let key = keys.at(position);
+                    hasher.update((key.len() as u64).to_be_bytes());
+                    hasher.update(key.as_bytes());
+                }
+            }
+        }
+        Digest::from_hasher(hasher)
+    }
+
     pub(super) fn position(&self, key: PatientKey<'_>) -> Option<usize> {
         match (self, key) {
             (Keys::Int(keys), PatientKey::Int(key)) => keys.binary_search(&key).ok(),
@@ -133,30 +161,7 @@ impl PatientSet {
     /// SHA-256 over the type, the count and the keys in order: the same for the same patients, in whatever order and
     /// however often a register lists them.
     pub fn digest(&self) -> Digest {
-        let mut hasher = Sha256::new();
-        hasher.update(b"peristyle patient set 1\n");
-        hasher.update(self.key_type().key().as_bytes());
-        hasher.update(self.count().to_be_bytes());
-        match &self.keys {
-            Keys::Int(keys) => {
-                // In pieces: one call a key costs more than the digest itself.
-                let mut piece = Vec::with_capacity(8 * 4096);
-                for keys in keys.chunks(4096) {
-                    piece.clear();
-                    piece.extend(keys.iter().flat_map(|key| key.to_be_bytes()));
-                    hasher.update(&piece);
-                }
-            }
-            Keys::Bytes16(keys) => hasher.update(keys.as_flattened()),
-            Keys::Text(keys) => {
-                for position in 0..keys.len() {
-                    let key = keys.at(position);
-                    hasher.update((key.len() as u64).to_be_bytes());
-                    hasher.update(key.as_bytes());
-                }
-            }
-        }
-        Digest::from_hasher(hasher)
+        self.keys.digest()
     }
 
     /// Memory that the keys take, in bytes.

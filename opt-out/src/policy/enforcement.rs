@@ -1,0 +1,163 @@
+//! Which patients' rows may be seen: the rules of a run over the sets of its registers.
+
+use std::fmt;
+
+use arrow::array::BooleanBufferBuilder;
+use arrow::buffer::BooleanBuffer;
+use peristyle_policy::Rule;
+use peristyle_policy::activation::Activations;
+use peristyle_policy::patients::{KeyType, PatientKeyError, PatientSet, RowMask};
+use peristyle_policy::policy::{CatalogueStatement, Policy, PracticeKeyType, RowRule, RowRuleError};
+use peristyle_policy::practices::ActivatedPractices;
+
+use super::tally::SegmentTally;
+use crate::patient_ids::{PatientIds, Spans};
+use crate::request::ColumnType;
+
+/// The rules that a run is under, with what decides them. A rule that is not applied has none.
+#[derive(Debug, Default)]
+pub(crate) struct Enforcement {
+    /// None for dummy tables: nobody is looked up, so keys may be of any type
+    pub(super) policy: Option<Policy>,
+    pub(super) type_one: Option<OptOuts>,
+    pub(super) national: Option<OptOuts>,
+    pub(super) activation: Option<ActivationInForce>,
+}
+
+/// A list for or against.
+#[derive(Debug)]
+pub(super) struct OptOuts {
+    pub(super) listed: PatientSet,
+    /// Whether who is listed may be seen, and nobody else; or the other way round
+    pub(super) listed_may_be_seen: bool,
+}
+
+/// Who counts, until when, and which practices take part.
+#[derive(Debug)]
+pub(super) struct ActivationInForce {
+    pub(super) activations: Activations,
+    pub(super) practices: ActivatedPractices,
+    pub(super) practice_key: PracticeKeyType,
+}
+
+/// What the rules say of a batch's patients.
+pub(crate) enum Verdict {
+    /// All rows may be seen
+    All,
+    /// The rows whose bit is set may be seen
+    Some(BooleanBuffer),
+}
+
+impl Enforcement {
+    /// No rule.
+    pub(super) fn nobody_hidden() -> Self {
+        Self::default()
+    }
+
+    #[cfg(test)]
+    pub(super) fn permitting(patients: impl IntoIterator<Item = i64>) -> Self {
+        use peristyle_policy::patients::PatientSetBuilder;
+        let mut listed = PatientSetBuilder::new(KeyType::Int);
+        let patients: Vec<i64> = patients.into_iter().collect();
+        assert!(listed.extend_ints(&patients).is_ok());
+        Self { type_one: Some(OptOuts { listed: listed.finish(), listed_may_be_seen: true }), ..Self::default() }
+    }
+
+    /// What patients are known by; `None` where it does not matter.
+    pub(super) fn key_type(&self) -> Option<KeyType> {
+        let sets = [&self.type_one, &self.national];
+        let of_sets = sets.into_iter().flatten().map(|opt_outs| opt_outs.listed.key_type()).next();
+        self.policy.as_ref().map(|policy| policy.patient_key).or(of_sets)
+    }
+
+    pub(super) fn practice_type(&self) -> Option<ColumnType> {
+        let activation = self.activation.as_ref()?;
+        Some(match activation.practice_key {
+            PracticeKeyType::Int => ColumnType::Int,
+            PracticeKeyType::Text => ColumnType::Str,
+        })
+    }
+
+    pub(super) fn activation(&self) -> Option<&ActivationInForce> {
+        self.activation.as_ref()
+    }
+
+    /// Which rows of a table are read, by policy and catalogue.
+    pub(super) fn row_rule(&self, table: &str, stated: CatalogueStatement<'_>) -> Result<RowRule, RowRuleError> {
+        match (&self.policy, &self.activation) {
+            (Some(policy), Some(_)) => policy.row_rule(table, stated),
+            _ => Ok(RowRule::AllRows),
+        }
+    }
+
+    /// Whether no patient is hidden, whoever they are.
+    pub(crate) fn hides_nobody(&self) -> bool {
+        self.type_one.is_none() && self.national.is_none() && self.activation.is_none()
+    }
+
+    /// Which rows are of patients who may be seen; counts the others, for the first rule that hides them.
+    pub(crate) fn judge(
+        &self,
+        ids: &PatientIds,
+        spans: &Spans,
+        tally: &mut SegmentTally,
+    ) -> Result<Verdict, PatientKeyError> {
+        if self.hides_nobody() {
+            return Ok(Verdict::All);
+        }
+        // One key for all rows in a row that have it: the sets are asked once a patient, not once an event.
+        let patients = spans.keys(ids);
+        let mut seen = vec![true; spans.len()];
+        for (rule, opt_outs) in [(Rule::TypeOne, &self.type_one), (Rule::National, &self.national)] {
+            if let Some(OptOuts { listed, listed_may_be_seen }) = opt_outs {
+                let is_listed = listed_among(listed, &patients)?;
+                hide(&mut seen, &patients, spans, (rule, tally), |at| is_listed.stays(at) != *listed_may_be_seen);
+            }
+        }
+        if let Some(ActivationInForce { activations, .. }) = &self.activation {
+            let counted = listed_among(&activations.counted, &patients)?;
+            hide(&mut seen, &patients, spans, (Rule::PracticeActivation, tally), |at| !counted.stays(at));
+        }
+        if seen.iter().all(|seen| *seen) {
+            return Ok(Verdict::All);
+        }
+        let mut rows = BooleanBufferBuilder::new(ids.len());
+        spans.lengths().zip(seen).for_each(|(length, seen)| rows.append_n(length, seen));
+        Ok(Verdict::Some(rows.finish()))
+    }
+}
+
+fn listed_among(set: &PatientSet, patients: &PatientIds) -> Result<RowMask, PatientKeyError> {
+    match patients {
+        PatientIds::Int(keys) => set.mask_ints(keys.values()),
+        PatientIds::Bytes16(keys) => {
+            let keys: Vec<[u8; 16]> = keys.iter().flatten().map(crate::patient_ids::bytes16).collect();
+            set.mask_bytes16(keys.iter())
+        }
+        PatientIds::Text(keys) => set.mask_texts(keys.iter().flatten()),
+    }
+}
+
+fn hide(
+    seen: &mut [bool],
+    patients: &PatientIds,
+    spans: &Spans,
+    (rule, tally): (Rule, &mut SegmentTally),
+    hidden: impl Fn(usize) -> bool,
+) {
+    for (at, (seen, length)) in seen.iter_mut().zip(spans.lengths()).enumerate() {
+        if *seen && hidden(at) {
+            *seen = false;
+            tally.removed(rule, patients, at, length);
+        }
+    }
+}
+
+impl fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Verdict::All => "All",
+            Verdict::Some(_) => "Some",
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! Registers that cannot be trusted. Any of these refuses the run.
+
+use std::io;
+use std::path::PathBuf;
+
+use peristyle_policy::counts::CountsError;
+use peristyle_policy::patients::PatientKeyError;
+use peristyle_policy::practices::PracticesError;
+use peristyle_policy::register::{FreshnessError, RegisterId};
+
+use crate::error::SourceError;
+
+/// A register that is missing, unreadable, malformed, stale, of a doubtful size, or not what it was: the run is refused.
+/// No variant holds a key or a value of a row.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the fields are the names, and the messages say the rest")]
+pub enum RegisterError {
+    /// Missing, unreadable, or not of the shape that the policy states
+    #[error("register `{register}` cannot be used: {source}")]
+    Unusable { register: RegisterId, source: SourceError },
+    /// Keys that cannot be taken
+    #[error("register `{register}`: {source}")]
+    Key { register: RegisterId, source: PatientKeyError },
+    /// Practices that make no sense
+    #[error("register `{register}`: {source}")]
+    Practices { register: RegisterId, source: PracticesError },
+    /// One column for two things
+    #[error(
+        "register `{register}`: the policy reads column `{column}` as two things of different types: name two columns"
+    )]
+    ColumnTwice { register: RegisterId, column: String },
+    /// Too old, from the future, or without a date
+    #[error(transparent)]
+    Freshness(#[from] FreshnessError),
+    /// Too few, fallen or risen too much, or without counts to compare to
+    #[error(transparent)]
+    Counts(#[from] CountsError),
+    /// Text that is not sealed
+    #[error(
+        "register `{register}`: `{}` is text, and text that was cut short looks like a shorter list: put its digest \
+         beside it (`sha256sum FILE > FILE.sha256`), or deliver it as Parquet or Arrow", file.display()
+    )]
+    Unsealed { register: RegisterId, file: PathBuf },
+    /// A digest that cannot be read
+    #[error(
+        "register `{register}`: `{}` does not hold a SHA-256 digest, or cannot be read ({kind}): write it with \
+         `sha256sum FILE > FILE.sha256`", file.display()
+    )]
+    BadSeal { register: RegisterId, file: PathBuf, kind: io::ErrorKind },
+    /// Not what its digest says
+    #[error(
+        "register `{register}`: `{}` is not the file that its digest was made of: it was altered or cut short; have it \
+         delivered again", file.display()
+    )]
+    SealBroken { register: RegisterId, file: PathBuf },
+    /// The file changed while the run was under way
+    #[error(
+        "`{}`, which holds a register, was changed, replaced or removed while the run was under way: run again, once the \
+         register is no longer being written", path.display()
+    )]
+    Changed { path: PathBuf },
+    /// The set of files changed
+    #[error("a register's file `{}` cannot be looked at ({kind})", path.display())]
+    Unpinned { path: PathBuf, kind: io::ErrorKind },
+}

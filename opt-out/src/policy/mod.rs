@@ -1,0 +1,189 @@
+//! Policy: what a run may read. A [`VerifiedPolicy`] stands for the check of its registers, a [`ScanPermit`] for leave
+//! to open one table; neither can be made outside this crate.
+//!
+//! ```text
+//! Policy, AppliedRules ─► registers read, counted, dated, pinned ─► VerifiedPolicy ─► ScanPermit, one a table
+//!                              (any doubt: RegisterError)                               │ which patients
+//!                                                                                       │ which of their rows
+//!                                                                                       └ what was removed
+//! ```
+
+mod activation;
+mod enforcement;
+mod error;
+mod pins;
+mod register;
+mod registrations;
+mod tally;
+mod verify;
+
+use std::sync::Arc;
+
+pub use error::RegisterError;
+pub use tally::{Removed, TableRemovals};
+pub use verify::{PolicyRun, VerifiedRegister, read_registers};
+
+pub(crate) use activation::NotJudged;
+pub(crate) use enforcement::{Enforcement, Verdict};
+pub(crate) use tally::{SegmentTally, TableTally};
+
+use peristyle_policy::patients::KeyType;
+use peristyle_policy::policy::{CatalogueStatement, RowRule};
+
+use crate::error::SourceError;
+use crate::request::{ColumnRequest, ColumnType, TableActivation, TableRequest};
+use activation::ActiveRows;
+use pins::Pins;
+
+/// A policy whose registers have been checked. Nothing opens without one.
+///
+/// There is no public constructor but [`VerifiedPolicy::dummy_tables`] and [`VerifiedPolicy::verify`]: outside this crate
+/// a policy cannot be written down, only obtained.
+#[derive(Debug)]
+pub struct VerifiedPolicy {
+    stamp: Arc<str>,
+    enforcement: Arc<Enforcement>,
+    registers: Vec<VerifiedRegister>,
+    pins: Pins,
+    counts_sequence: Option<u64>,
+}
+
+impl VerifiedPolicy {
+    /// The one policy that lets everything through: for tables of people who do not exist.
+    pub fn dummy_tables() -> Self {
+        Self {
+            stamp: "dummy".into(),
+            enforcement: Arc::new(Enforcement::nobody_hidden()),
+            registers: Vec::new(),
+            pins: Pins::default(),
+            counts_sequence: None,
+        }
+    }
+
+    /// A policy that hides everybody else.
+    #[cfg(test)]
+    pub(crate) fn permitting(patients: impl IntoIterator<Item = i64>) -> Self {
+        let enforcement = Arc::new(Enforcement::permitting(patients));
+        Self { stamp: "test".into(), enforcement, ..Self::dummy_tables() }
+    }
+
+    /// How outputs and logs name the policy: `dummy`, or its own name.
+    pub fn stamp(&self) -> &str {
+        &self.stamp
+    }
+
+    /// The registers that were checked and pinned for the run.
+    pub fn registers(&self) -> &[VerifiedRegister] {
+        &self.registers
+    }
+
+    /// How often the counts of late runs were written, this run included; `None` where none are kept.
+    pub fn counts_sequence(&self) -> Option<u64> {
+        self.counts_sequence
+    }
+
+    /// Holds the registers' files against what they were when they were read: to be asked before results are shown.
+    ///
+    /// # Errors
+    /// A file that was changed, replaced, added or removed meanwhile.
+    pub fn check_pins(&self) -> Result<(), RegisterError> {
+        self.pins.check()
+    }
+
+    /// What patients are known by; `None` where it does not matter.
+    pub(crate) fn key_type(&self) -> Option<KeyType> {
+        self.enforcement.key_type()
+    }
+
+    /// Leave to open a table. Every refusal that a policy can state before files are opened belongs here.
+    pub(crate) fn permit_scan(&self, request: &TableRequest) -> Result<ScanPermit, SourceError> {
+        let refused = |reason: String| SourceError::Policy { table: Arc::clone(&request.name), reason };
+        let enforcement = &self.enforcement;
+        if let Some(key_type) = enforcement.key_type().filter(|known| *known != request.patient_key.key_type) {
+            let (ours, theirs) = (key_type.key(), request.patient_key.key_type.key());
+            return Err(refused(format!(
+                "its patients are known by {theirs}, and those of the policy's registers by {ours}: they cannot be held \
+                 against each other"
+            )));
+        }
+        // As definitions import it.
+        let short = request.name.strip_prefix("ehrql.tables.").unwrap_or(&request.name);
+        let stated = match &request.activation {
+            TableActivation::NotApplied => CatalogueStatement::NotApplied,
+            TableActivation::ByColumn(column) => CatalogueStatement::ByColumn(column),
+            TableActivation::Unstated => CatalogueStatement::Unstated,
+        };
+        let rule = enforcement.row_rule(short, stated).map_err(|error| refused(error.to_string()))?;
+        Ok(ScanPermit {
+            rows: ActiveRows::of(&rule, enforcement),
+            enforcement: Arc::clone(enforcement),
+            tally: Arc::new(TableTally::new(&request.name)),
+        })
+    }
+}
+
+/// Leave to open one table, and whose rows may be seen in it.
+///
+/// The only way to a file's bytes takes a `ScanPermit`, and only a [`VerifiedPolicy`] makes one.
+#[derive(Clone, Debug)]
+pub struct ScanPermit {
+    enforcement: Arc<Enforcement>,
+    rows: ActiveRows,
+    tally: Arc<TableTally>,
+}
+
+impl ScanPermit {
+    /// Leave to read a register: everybody who is listed must be seen. Its rows go into the policy, and no further.
+    fn to_read_a_register(name: &Arc<str>) -> Self {
+        Self {
+            enforcement: Arc::new(Enforcement::nobody_hidden()),
+            rows: ActiveRows::All,
+            tally: Arc::new(TableTally::new(name)),
+        }
+    }
+
+    /// Whether nothing is hidden, so that what counts rows gives nothing away.
+    pub(crate) fn hides_nothing(&self) -> bool {
+        self.enforcement.hides_nobody() && self.rows == ActiveRows::All
+    }
+
+    /// Which patients' rows may be seen.
+    pub(crate) fn enforcement(&self) -> &Enforcement {
+        &self.enforcement
+    }
+
+    /// Which rows of those patients may be seen.
+    pub(crate) fn rows(&self) -> &ActiveRows {
+        &self.rows
+    }
+
+    /// The column that rows are judged by, where they are: it is read whether or not anybody asks for it.
+    pub(crate) fn judged_by(&self) -> Option<ColumnRequest> {
+        let (name, column_type) = self.rows.column()?;
+        Some(ColumnRequest { name: Arc::clone(name), column_type, categories: None, required: true })
+    }
+
+    /// Where what was removed is counted.
+    pub(crate) fn tally(&self) -> &Arc<TableTally> {
+        &self.tally
+    }
+
+    /// The same leave for rows that are read once more, and have been counted.
+    pub(crate) fn uncounted(&self) -> Self {
+        Self { tally: Arc::new(TableTally::new(self.tally.table())), ..self.clone() }
+    }
+}
+
+impl ActiveRows {
+    fn of(rule: &RowRule, enforcement: &Enforcement) -> Self {
+        match rule {
+            RowRule::AllRows => Self::All,
+            RowRule::UntilCutOff { date_column } => Self::UntilCutOff { date_column: date_column.as_str().into() },
+            RowRule::AtActivatedPractices { practice_column } => {
+                let practice_column = practice_column.as_str().into();
+                let column_type = enforcement.practice_type().unwrap_or(ColumnType::Int);
+                Self::AtActivatedPractices { practice_column, column_type }
+            }
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Reading one register: its files found, pinned and held to their seals, its rows checked and handed on.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::datatypes::{Date32Type, Int32Type, Int64Type};
+use datafusion::physical_plan::metrics::Count;
+use peristyle_policy::Day;
+use peristyle_policy::patients::KeyType;
+use peristyle_policy::register::{AsOf, Lists, Register, RegisterFormat, RegisterLocation, Scalar, Taking};
+use sha2::{Digest as _, Sha256};
+
+use super::ScanPermit;
+use super::error::RegisterError;
+use super::pins::Pins;
+use crate::conform::{Conformer, Fault, patients};
+use crate::error::SourceError;
+use crate::patient_ids::PatientIds;
+use crate::request::{
+    ColumnRequest, ColumnType, FileFormat, Location, PatientKeyColumn, TableActivation, TableRequest,
+};
+use crate::source::{Flow, FoundFiles, LocalFiles, OpenedFile, RawBatch, ReadRequest, SourceDirectory};
+
+/// Rows read at a time.
+const BATCH_ROWS: usize = 8192;
+
+/// A register whose files have been found, pinned and opened.
+pub(super) struct OpenedRegister<'p> {
+    register: &'p Register,
+    request: TableRequest,
+    permit: ScanPermit,
+    paths: Vec<PathBuf>,
+    files: Vec<Arc<dyn OpenedFile>>,
+    columns: Columns,
+    pub(super) pins: Pins,
+}
+
+/// Which of the columns that are read is what.
+#[derive(Default)]
+struct Columns {
+    wanted: Vec<ColumnRequest>,
+    from: Option<usize>,
+    until: Option<usize>,
+    only_where: Option<usize>,
+    as_of: Option<usize>,
+    practice: Option<usize>,
+    end: Option<usize>,
+}
+
+/// Rows of a register that belong to it.
+pub(super) struct RegisterRows {
+    /// The keys: of patients, or of practices
+    pub(super) keys: PatientIds,
+    /// Whether the row belongs to the register (`only_where`)
+    pub(super) belongs: Option<BooleanArray>,
+    /// The first day of each row (Date32), where the policy names a column of it
+    pub(super) from: Option<ArrayRef>,
+    /// The last day (Date32)
+    pub(super) until: Option<ArrayRef>,
+    /// The practice (Int64 or dictionary of strings), of registrations
+    pub(super) practice: Option<ArrayRef>,
+    /// The end (Timestamp in microseconds), of registrations
+    pub(super) end: Option<ArrayRef>,
+}
+
+/// What was read besides the rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ReadSummary {
+    pub(super) rows: u64,
+    pub(super) as_of: Option<Day>,
+}
+
+impl Columns {
+    fn add(&mut self, register: &Register, name: &str, column_type: ColumnType) -> Result<usize, RegisterError> {
+        match self.wanted.iter().position(|known| *known.name == *name) {
+            Some(at) if self.wanted.get(at).is_some_and(|known| known.column_type == column_type) => Ok(at),
+            Some(_) => Err(RegisterError::ColumnTwice { register: register.id, column: name.to_owned() }),
+            None => {
+                self.wanted.push(ColumnRequest { name: name.into(), column_type, categories: None, required: true });
+                Ok(self.wanted.len() - 1)
+            }
+        }
+    }
+
+    fn of(register: &Register, practice_type: ColumnType) -> Result<Self, RegisterError> {
+        let mut columns = Self::default();
+        let day = |columns: &mut Self, name: &Option<String>| {
+            name.as_ref().map(|name| columns.add(register, name, ColumnType::Day)).transpose()
+        };
+        columns.from = day(&mut columns, &register.from_column)?;
+        columns.until = day(&mut columns, &register.until_column)?;
+        if let AsOf::Column { column, .. } = &register.as_of {
+            columns.as_of = Some(columns.add(register, column, ColumnType::Day)?);
+        }
+        if let Some(only_where) = &register.only_where {
+            let column_type = match only_where.equals {
+                Scalar::Bool(_) => ColumnType::Bool,
+                Scalar::Int(_) => ColumnType::Int,
+                Scalar::Text(_) => ColumnType::Str,
+            };
+            columns.only_where = Some(columns.add(register, &only_where.column, column_type)?);
+        }
+        if let Lists::Registrations { practice_column, end_column } = &register.lists {
+            columns.practice = Some(columns.add(register, practice_column, practice_type)?);
+            columns.end = Some(columns.add(register, end_column, ColumnType::Moment)?);
+        }
+        Ok(columns)
+    }
+}
+
+impl<'p> OpenedRegister<'p> {
+    /// Finds, pins and opens a register's files. `tables` is the extract's folder; `practice_type` is of the column of
+    /// the practice's key.
+    pub(super) fn open(
+        register: &'p Register,
+        tables: &Path,
+        key_type: KeyType,
+        practice_type: ColumnType,
+    ) -> Result<Self, RegisterError> {
+        let unusable = |source| RegisterError::Unusable { register: register.id, source };
+        let columns = Columns::of(register, practice_type)?;
+        let (name, location) = match &register.location {
+            RegisterLocation::Table(table) => {
+                (Arc::<str>::from(table.as_str()), Location::Table(table.as_str().into()))
+            }
+            RegisterLocation::File { written, path, format } => {
+                let location = Location::File { path: path.clone(), format: file_format(*format) };
+                (Arc::from(written.as_str()), location)
+            }
+        };
+        let request = TableRequest {
+            name,
+            location,
+            patient_key: PatientKeyColumn { name: register.key_column.as_str().into(), key_type },
+            activation: TableActivation::NotApplied,
+            one_row_per_patient: false,
+            columns: columns.wanted.clone(),
+        };
+        request.check().map_err(unusable)?;
+        let (found, folder) = Self::find(&request, tables).map_err(unusable)?;
+        let paths: Vec<PathBuf> = found.files.iter().map(|path| path.to_path_buf()).collect();
+        // Pinned before a byte is read, so that a change from here on is noticed.
+        let pins = Pins::of(paths.iter().map(PathBuf::as_path).chain(folder.as_deref()))?;
+        let is_text = matches!(found.format, FileFormat::Csv | FileFormat::CsvGz);
+        paths.iter().try_for_each(|path| check_seal(register, path, is_text))?;
+        let permit = ScanPermit::to_read_a_register(&request.name);
+        let files = found.open(&request, &LocalFiles, &permit).map_err(unusable)?;
+        Ok(Self { register, request, permit, paths, files, columns, pins })
+    }
+
+    /// The files, and the folder where the register is a whole folder.
+    fn find(request: &TableRequest, tables: &Path) -> Result<(FoundFiles, Option<PathBuf>), SourceError> {
+        match &request.location {
+            Location::Table(name) => {
+                let found = SourceDirectory::open(tables)?.find(&request.name, name)?;
+                let folder = tables.join(name.as_ref());
+                let is_folder = found.files.iter().all(|file| file.parent() == Some(&folder));
+                Ok((found, is_folder.then_some(folder)))
+            }
+            Location::File { path, format } => {
+                Ok((FoundFiles { format: *format, files: vec![path.as_path().into()] }, None))
+            }
+            Location::Given(_) => {
+                let (table, reason) = (Arc::clone(&request.name), "a register is a file".to_owned());
+                Err(SourceError::Request { table, reason })
+            }
+        }
+    }
+
+    /// Whether its rows are promised to be in order of key, from the first to the last.
+    pub(super) fn promises_order(&self) -> bool {
+        matches!(self.files.as_slice(), [file] if file.promises_order())
+    }
+
+    /// Reads all rows, in batches.
+    pub(super) fn read(
+        &self,
+        mut each: impl FnMut(RegisterRows) -> Result<(), RegisterError>,
+    ) -> Result<ReadSummary, RegisterError> {
+        let wanted: Vec<usize> = (0..self.columns.wanted.len()).collect();
+        let mut summary = ReadSummary { rows: 0, as_of: self.date_of_files()? };
+        for file in &self.files {
+            let mut conformers: Vec<Conformer> = self.columns.wanted.iter().map(Conformer::new).collect();
+            for segment in 0..file.segments().len() {
+                let request =
+                    ReadRequest { segment, columns: &wanted, batch_rows: BATCH_ROWS, bytes_read: Count::new() };
+                // The reader's errors are about the file; those of `each` are kept here on their way through it.
+                let mut failed = None;
+                let read = file.read(&self.permit, &request, &mut |raw| {
+                    let numbers = raw.first_row;
+                    let rows = self.conformed(raw, &mut conformers, file.as_ref(), numbers, &mut summary)?;
+                    match each(rows) {
+                        Ok(()) => Ok(Flow::GoOn),
+                        Err(error) => {
+                            failed = Some(error);
+                            Ok(Flow::Stop)
+                        }
+                    }
+                });
+                read.map_err(|source| RegisterError::Unusable { register: self.register.id, source })?;
+                if let Some(error) = failed {
+                    return Err(error);
+                }
+            }
+        }
+        Ok(summary)
+    }
+
+    fn conformed(
+        &self,
+        raw: RawBatch,
+        conformers: &mut [Conformer],
+        file: &dyn OpenedFile,
+        first_row: u64,
+        summary: &mut ReadSummary,
+    ) -> Result<RegisterRows, SourceError> {
+        let (table, place) = (Arc::clone(&self.request.name), file.place().clone());
+        let fault = |column: &Arc<str>, fault| match fault {
+            Fault::UnexpectedArray => SourceError::ReaderStopped { table: Arc::clone(&table), place: place.clone() },
+            Fault::Value { index, problem } => SourceError::Value {
+                table: Arc::clone(&table),
+                place: place.clone(),
+                column: Arc::clone(column),
+                row: Some(first_row + index as u64),
+                problem,
+            },
+        };
+        let key = &self.request.patient_key;
+        let keys = patients(&raw.patients, key.key_type).map_err(|found| fault(&key.name, found))?;
+        let mut arrays = Vec::with_capacity(conformers.len());
+        for (conformer, column) in conformers.iter_mut().zip(&raw.columns) {
+            arrays.push(conformer.conform(column, raw.rows).map_err(|found| fault(conformer.column(), found))?);
+        }
+        summary.rows += raw.rows as u64;
+        let array = |at: Option<usize>| at.and_then(|at| arrays.get(at)).cloned();
+        if let (AsOf::Column { taking, .. }, Some(dates)) = (&self.register.as_of, array(self.columns.as_of)) {
+            self.take_date(&dates, *taking, summary);
+        }
+        let only_where = self.register.only_where.as_ref().zip(array(self.columns.only_where));
+        Ok(RegisterRows {
+            keys,
+            belongs: only_where.map(|(only_where, column)| equal_to(&column, &only_where.equals)),
+            from: array(self.columns.from),
+            until: array(self.columns.until),
+            practice: array(self.columns.practice),
+            end: array(self.columns.end),
+        })
+    }
+
+    /// The date of some rows. One without a date makes the whole register one without.
+    fn take_date(&self, dates: &ArrayRef, taking: Taking, summary: &mut ReadSummary) {
+        let Some(dates) = dates.as_primitive_opt::<Date32Type>() else { return };
+        let days = || dates.iter().map(|day| day.and_then(Day::from_epoch_days));
+        let before = (summary.rows > dates.len() as u64).then_some(summary.as_of);
+        let all: Option<Vec<Day>> = before.into_iter().chain(days()).collect();
+        summary.as_of = all.and_then(|days| match taking {
+            Taking::Oldest => days.into_iter().min(),
+            Taking::Newest => days.into_iter().max(),
+        });
+    }
+
+    /// The date of the register by its files, where the policy takes it from them.
+    fn date_of_files(&self) -> Result<Option<Day>, RegisterError> {
+        match &self.register.as_of {
+            AsOf::Column { .. } => Ok(None),
+            AsOf::Metadata(name) => {
+                let days = self.files.iter().map(|file| Day::parse(&file.metadata(name)?));
+                Ok(days.collect::<Option<Vec<Day>>>().and_then(|days| days.into_iter().min()))
+            }
+            AsOf::FileModified => {
+                let day = |path: &PathBuf| -> Result<Option<Day>, RegisterError> {
+                    let modified = fs::metadata(path).and_then(|found| found.modified());
+                    let modified =
+                        modified.map_err(|error| RegisterError::Unpinned { path: path.clone(), kind: error.kind() })?;
+                    let seconds = modified.duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default();
+                    Ok(i32::try_from(seconds / 86_400).ok().and_then(Day::from_epoch_days))
+                };
+                let days: Vec<Option<Day>> = self.paths.iter().map(day).collect::<Result<_, _>>()?;
+                Ok(days.into_iter().collect::<Option<Vec<Day>>>().and_then(|days| days.into_iter().min()))
+            }
+        }
+    }
+}
+
+fn file_format(format: RegisterFormat) -> FileFormat {
+    match format {
+        RegisterFormat::Parquet => FileFormat::Parquet,
+        RegisterFormat::Arrow => FileFormat::Arrow,
+        RegisterFormat::Csv => FileFormat::Csv,
+        RegisterFormat::CsvGz => FileFormat::CsvGz,
+    }
+}
+
+/// Which rows have the value. NULL is another value.
+fn equal_to(column: &ArrayRef, value: &Scalar) -> BooleanArray {
+    let none = || BooleanArray::from(vec![false; column.len()]);
+    match value {
+        Scalar::Bool(value) => column
+            .as_boolean_opt()
+            .map_or_else(none, |array| array.iter().map(|found| Some(found == Some(*value))).collect()),
+        Scalar::Int(value) => column
+            .as_primitive_opt::<Int64Type>()
+            .map_or_else(none, |array| array.iter().map(|found| Some(found == Some(*value))).collect()),
+        Scalar::Text(value) => column
+            .as_dictionary_opt::<Int32Type>()
+            .and_then(|dictionary| dictionary.downcast_dict::<arrow::array::StringArray>())
+            .map_or_else(none, |array| array.into_iter().map(|found| Some(found == Some(value.as_str()))).collect()),
+    }
+}
+
+/// Holds a file against the digest beside it. Text must have one: cut off at the end of a line, it looks like a shorter
+/// list; the other formats end in a way that shows.
+fn check_seal(register: &Register, path: &Path, is_text: bool) -> Result<(), RegisterError> {
+    let id = register.id;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".sha256");
+    let beside = PathBuf::from(beside);
+    let stated = match fs::read_to_string(&beside) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let unsealed = || RegisterError::Unsealed { register: id, file: path.to_owned() };
+            return if is_text { Err(unsealed()) } else { Ok(()) };
+        }
+        Err(error) => return Err(RegisterError::BadSeal { register: id, file: beside, kind: error.kind() }),
+    };
+    let stated = stated.split_whitespace().next().and_then(peristyle_policy::Digest::parse);
+    let Some(stated) = stated else {
+        return Err(RegisterError::BadSeal { register: id, file: beside, kind: std::io::ErrorKind::InvalidData });
+    };
+    let unreadable = |error: std::io::Error| RegisterError::Unpinned { path: path.to_owned(), kind: error.kind() };
+    let mut file = fs::File::open(path).map_err(unreadable)?;
+    let (mut hasher, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut piece).map_err(unreadable)? {
+            0 => break,
+            length => hasher.update(piece.get(..length).unwrap_or_default()),
+        }
+    }
+    let found: [u8; 32] = hasher.finalize().into();
+    if found == *stated.as_bytes() {
+        Ok(())
+    } else {
+        Err(RegisterError::SealBroken { register: id, file: path.to_owned() })
+    }
+}

@@ -1,5 +1,8 @@
 //! The command line.
 
+mod audit;
+mod policy;
+
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -8,7 +11,11 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use peristyle_outputs::DisclosureControl;
+use peristyle_policy::Name;
 use peristyle_synth::FileFormat;
+
+pub(crate) use self::audit::{AuditCommand, AuditRepair, AuditShow, AuditVerify};
+pub(crate) use self::policy::{Counts, PolicyCheck, PolicyCommand, PolicyKeygen, PolicyShow, PolicySign, PolicyVerify};
 
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -35,6 +42,12 @@ pub(crate) enum Command {
     GenerateMeasures(GenerateMeasures),
     /// Show how a definition would be run, without reading a row
     Explain(Explain),
+    /// Check a policy and its registers, begin or accept their counts, and work with emergency set-asides
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Verify, show or repair an audit ledger
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Run recorded cases and compare the answers
     Conformance(Conformance),
     /// Make a synthetic population and run two definitions over it
@@ -46,7 +59,19 @@ pub(crate) enum Command {
 impl Command {
     /// Whether the command itself tells its user how it goes, so that logs would only repeat it.
     pub(crate) fn talks(&self) -> bool {
-        matches!(self, Command::Demo(_) | Command::Conformance(_) | Command::Synth(_) | Command::Explain(_))
+        !matches!(self, Command::GenerateDataset(_) | Command::GenerateMeasures(_))
+    }
+
+    /// Whether the command reads real records. What it says then must not differ by what is hidden, nor tell how long
+    /// anything took.
+    pub(crate) fn is_under_policy(&self) -> bool {
+        match self {
+            Command::GenerateDataset(command) => command.source.source.is_some(),
+            Command::GenerateMeasures(command) => command.source.source.is_some(),
+            Command::Explain(command) => command.source.source.is_some(),
+            Command::Policy(_) | Command::Audit(_) => false,
+            Command::Conformance(_) | Command::Demo(_) | Command::Synth(_) => false,
+        }
     }
 }
 
@@ -61,13 +86,33 @@ pub(crate) struct DefinitionArguments {
     pub(crate) parameters: Vec<OsString>,
 }
 
-/// Where the tables are.
+/// Where the tables are, and what the run may see of them.
 #[derive(Debug, Args)]
 pub(crate) struct SourceArguments {
     /// A folder of user-facing tables of people who do not exist: one file or folder of files per table, as .parquet,
     /// .arrow, .csv or .csv.gz. No policy applies
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "source")]
     pub(crate) dummy_tables: Option<PathBuf>,
+    /// A file that says where an extract, its policy and its audit ledger are. The policy applies
+    #[arg(long, value_name = "FILE.toml", requires = "project")]
+    pub(crate) source: Option<PathBuf>,
+    /// The project that asks; needed under a policy
+    #[arg(long, value_name = "NAME", value_parser = project, requires = "source", conflicts_with = "dummy_tables")]
+    pub(crate) project: Option<Name>,
+    /// The project's permissions, a JSON list of names [default: those in EHRQL_PERMISSIONS]
+    #[arg(long, value_name = "JSON")]
+    pub(crate) permissions: Option<String>,
+    /// The signed record of an emergency set-aside
+    #[arg(long, value_name = "FILE.json", requires = "source", conflicts_with = "dummy_tables")]
+    pub(crate) set_aside: Option<PathBuf>,
+}
+
+/// A project's name, fit for the audit ledger.
+pub(crate) fn project(text: &str) -> Result<Name, String> {
+    let begins = text.starts_with(|first: char| first.is_ascii_alphabetic());
+    Name::parse(text).ok().filter(|_| begins).ok_or_else(|| {
+        "a project's name has 1 to 100 letters, digits, `-`, `_` or `.`, and begins with a letter".to_owned()
+    })
 }
 
 /// `generate-dataset`
@@ -93,8 +138,8 @@ pub(crate) struct GenerateMeasures {
     /// console]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<String>,
-    /// Whether small counts are suppressed and others rounded; `off` for dummy tables only [default: what the
-    /// definition says, else on]
+    /// Whether small counts are suppressed and others rounded; where a policy locks it, `off` needs a permission
+    /// [default: what the definition says, else on]
     #[arg(long, value_enum, value_name = "ON|OFF")]
     pub(crate) disclosure_control: Option<Switch>,
 }
@@ -211,7 +256,7 @@ pub(crate) fn refuse(refusal: &clap::Error) -> ExitCode {
             ExitStatus::Arguments.into()
         }
         _ if wants_json() => {
-            crate::logging::start(LogFormat::Json, false);
+            crate::logging::start(LogFormat::Json, false, false);
             let message = refusal.to_string();
             let message = message.trim().trim_start_matches("error: ");
             ui::report(LogFormat::Json, &Failure::new(ExitStatus::Arguments, message));
@@ -245,6 +290,19 @@ mod tests {
             "peristyle generate-measures a.json --dummy-tables d --disclosure-control off",
             "peristyle --threads 2 explain a.json --memory-limit 4GiB",
             "peristyle conformance a.jsonl b.jsonl.gz --only spec/",
+            "peristyle generate-dataset a.json --source s.toml --project p --output o.arrow",
+            "peristyle generate-measures a.json --source s.toml --project p --permissions [] --set-aside r.json",
+            "peristyle explain a.json --source s.toml --project p",
+            "peristyle policy check s.toml",
+            "peristyle policy show policy.toml",
+            "peristyle policy begin s.toml --by me",
+            "peristyle policy accept s.toml --register type_one.register --by me",
+            "peristyle policy keygen --out body.key",
+            "peristyle policy sign r.json --body nhs-england --key body.key",
+            "peristyle policy verify r.json --source s.toml --project p",
+            "peristyle audit verify ledger.jsonl",
+            "peristyle audit show ledger.jsonl --public --json --project p",
+            "peristyle audit repair ledger.jsonl",
             "peristyle demo --log-format json --ehrql /opt/ehrql --root r",
             "peristyle synth --patients 10 --events-per-patient 2.5 --out d --definition a.json --definition b.py",
             "peristyle synth --patients 1 --events-per-patient 0 --out d --tables patients,apcs --unordered --format csv",
@@ -252,6 +310,22 @@ mod tests {
             if let Err(error) = Arguments::try_parse_from(line.split(' ')) {
                 panic!("{line}: {error}");
             }
+        }
+    }
+
+    #[test]
+    fn forms_that_make_no_sense_are_refused() {
+        for line in [
+            "peristyle generate-dataset a.json --dummy-tables d --source s.toml --project p",
+            "peristyle generate-dataset a.json --source s.toml",
+            "peristyle generate-dataset a.json --source s.toml --project 9",
+            "peristyle generate-dataset a.json --dummy-tables d --project p",
+            "peristyle generate-dataset a.json --dummy-tables d --set-aside r.json",
+            "peristyle policy begin s.toml",
+            "peristyle policy accept s.toml --by me --register patients",
+            "peristyle audit verify ledger.jsonl --head 1",
+        ] {
+            assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }
 

@@ -14,12 +14,17 @@ use crate::settings::Settings;
 
 /// Reads and checks a definition; `parameters` go to its Python code.
 pub(crate) fn load(path: &Path, parameters: &[OsString], settings: &Settings) -> Result<Definition, Failure> {
-    let limits = Limits::default();
-    let document = document(path, parameters, settings, &limits)?;
-    Ok(Definition::parse(&document, Catalogue::builtin(), &limits)?)
+    parse(&document(path, parameters, settings)?)
 }
 
-fn document(path: &Path, parameters: &[OsString], settings: &Settings, limits: &Limits) -> Result<Vec<u8>, Failure> {
+/// Checks a document.
+pub(crate) fn parse(document: &[u8]) -> Result<Definition, Failure> {
+    Ok(Definition::parse(document, Catalogue::builtin(), &Limits::default())?)
+}
+
+/// Reads a definition's document, or has Python make it.
+pub(crate) fn document(path: &Path, parameters: &[OsString], settings: &Settings) -> Result<Vec<u8>, Failure> {
+    let limits = &Limits::default();
     let is_python = path.extension().is_some_and(|ending| ending == "py");
     if !is_python && !parameters.is_empty() {
         let message = format!("`{}` is no Python file, so nothing after `--` can reach its code", path.display());

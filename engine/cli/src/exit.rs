@@ -17,24 +17,43 @@ pub(crate) enum ExitStatus {
     Files,
     /// A permission is missing
     Permission,
+    /// The source file or the policy cannot be used
+    Policy,
+    /// A register cannot be trusted
+    Register,
+    /// A set-aside is not accepted
+    SetAside,
+    /// A run cannot be recorded, or the audit ledger is not sound
+    Audit,
     /// The memory limit does not do
     Memory,
     /// A panic: a bug
     Panic,
+    /// Somebody wanted the run to end, by this signal
+    Interrupted(u8),
     /// What the author's own code asked for
     Author(u8),
 }
 
+const SIGINT: u8 = 2;
+const SIGTERM: u8 = 15;
+
 /// Every status that users can meet, for `--help`. The numbers from 10 on are those of ehrQL, where it has one.
-const MEANINGS: [(ExitStatus, &str); 8] = [
+const MEANINGS: [(ExitStatus, &str); 14] = [
     (ExitStatus::Success, "all went well"),
     (ExitStatus::Failure, "an internal error; for `conformance`, a case failed"),
     (ExitStatus::Arguments, "the command line is wrong"),
     (ExitStatus::Definition, "the definition is wrong, or a value of it cannot be computed (overflow, date range)"),
     (ExitStatus::Files, "a file or folder cannot be read or written, or is not what it must be"),
     (ExitStatus::Permission, "a permission is missing"),
+    (ExitStatus::Policy, "the source file or the policy cannot be used"),
+    (ExitStatus::Register, "a register of the policy, or the counts of late runs, cannot be trusted"),
+    (ExitStatus::SetAside, "an emergency set-aside is not accepted"),
+    (ExitStatus::Audit, "the run cannot be recorded, or the audit ledger is not sound"),
     (ExitStatus::Memory, "the memory limit is too small"),
     (ExitStatus::Panic, "a bug made the engine stop; nothing was written"),
+    (ExitStatus::Interrupted(SIGINT), "interrupted (SIGINT); nothing was written"),
+    (ExitStatus::Interrupted(SIGTERM), "ended from outside (SIGTERM); nothing was written"),
 ];
 
 impl ExitStatus {
@@ -47,10 +66,41 @@ impl ExitStatus {
             ExitStatus::Definition => 10,
             ExitStatus::Files => 11,
             ExitStatus::Permission => 12,
+            ExitStatus::Policy => 13,
+            ExitStatus::Register => 14,
+            ExitStatus::SetAside => 15,
+            ExitStatus::Audit => 16,
             ExitStatus::Memory => 20,
             ExitStatus::Panic => 70,
+            // As shells have it.
+            ExitStatus::Interrupted(signal) => 128 | signal,
             ExitStatus::Author(code) => code,
         }
+    }
+
+    /// What a ledger says of a run that ended so.
+    pub(crate) fn cause(self) -> &'static str {
+        match self {
+            ExitStatus::Success => "success",
+            ExitStatus::Failure => "internal_error",
+            ExitStatus::Arguments => "arguments",
+            ExitStatus::Definition => "definition",
+            ExitStatus::Files => "files",
+            ExitStatus::Permission => "permission_missing",
+            ExitStatus::Policy => "policy",
+            ExitStatus::Register => "register",
+            ExitStatus::SetAside => "set_aside",
+            ExitStatus::Audit => "audit",
+            ExitStatus::Memory => "memory_limit",
+            ExitStatus::Panic => "panic",
+            ExitStatus::Interrupted(_) => "interrupted",
+            ExitStatus::Author(_) => "author",
+        }
+    }
+
+    /// Whether the run was forbidden, rather than not carried through.
+    pub(crate) fn is_refusal(self) -> bool {
+        matches!(self, ExitStatus::Permission | ExitStatus::Policy | ExitStatus::Register | ExitStatus::SetAside)
     }
 
     /// The statuses, one a line.
@@ -77,7 +127,7 @@ mod tests {
     #[test]
     fn statuses_that_are_scripted_against_stay() {
         let codes = MEANINGS.map(|(status, _)| status.code());
-        assert_eq!(codes, [0, 1, 2, 10, 11, 12, 20, 70]);
+        assert_eq!(codes, [0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 20, 70, 130, 143]);
         assert!(ExitStatus::table().contains("\n   12  a permission is missing\n"));
     }
 }

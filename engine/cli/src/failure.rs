@@ -3,10 +3,15 @@
 use std::error::Error;
 
 use datafusion::error::DataFusionError;
+use peristyle_audit::AuditError;
 use peristyle_execution::ExecutionError;
 use peristyle_model::{AuthorError, DefinitionError};
-use peristyle_opt_out::SourceError;
+use peristyle_opt_out::{RegisterError, SourceError};
 use peristyle_outputs::OutputError;
+use peristyle_policy::counts::CountsError;
+use peristyle_policy::register::FreshnessError;
+use peristyle_policy::set_aside::SetAsideError;
+use peristyle_policy::{PolicyError, SecretFileError};
 use peristyle_synth::SynthError;
 
 use crate::exit::ExitStatus;
@@ -16,6 +21,8 @@ use crate::exit::ExitStatus;
 pub(crate) struct Failure {
     /// How the process ends
     pub(crate) status: ExitStatus,
+    /// What a ledger calls it
+    pub(crate) code: &'static str,
     /// What is wrong; may have several lines
     pub(crate) message: String,
     /// What led to it, the nearest first
@@ -26,7 +33,13 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(status: ExitStatus, message: impl Into<String>) -> Self {
-        Failure { status, message: message.into(), causes: Vec::new(), help: None }
+        Failure { status, code: status.cause(), message: message.into(), causes: Vec::new(), help: None }
+    }
+
+    /// With what a ledger calls it, where its status says too little.
+    pub(crate) fn code(mut self, code: &'static str) -> Self {
+        self.code = code;
+        self
     }
 
     /// With what to do about it.
@@ -63,6 +76,7 @@ impl From<&SourceError> for Failure {
     fn from(error: &SourceError) -> Self {
         let status = match error {
             SourceError::MemoryLimit { .. } => ExitStatus::Memory,
+            SourceError::Policy { .. } => ExitStatus::Policy,
             _ => ExitStatus::Files,
         };
         Failure::new(status, error.to_string())
@@ -72,6 +86,60 @@ impl From<&SourceError> for Failure {
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
         Failure::from(&error)
+    }
+}
+
+impl From<PolicyError> for Failure {
+    fn from(error: PolicyError) -> Self {
+        Failure::new(ExitStatus::Policy, error.to_string())
+    }
+}
+
+impl From<CountsError> for Failure {
+    fn from(error: CountsError) -> Self {
+        let code = match &error {
+            CountsError::Absent { .. } | CountsError::NotBegun { .. } => "counts_not_begun",
+            CountsError::TooFew { .. } | CountsError::Fell { .. } => "register_shrunk",
+            CountsError::Rose { .. } => "register_grown",
+            CountsError::RolledBack { .. } => "counts_rolled_back",
+            CountsError::Altered { .. } => "counts_altered",
+            _ => "counts",
+        };
+        Failure::new(ExitStatus::Register, error.to_string()).code(code)
+    }
+}
+
+impl From<RegisterError> for Failure {
+    fn from(error: RegisterError) -> Self {
+        let code = match error {
+            RegisterError::Counts(counts) => return Failure::from(counts),
+            RegisterError::Freshness(FreshnessError::Stale { .. }) => "register_stale",
+            RegisterError::Freshness(_) => "register_undated",
+            RegisterError::Changed { .. } => "register_changed",
+            RegisterError::Unsealed { .. } | RegisterError::BadSeal { .. } | RegisterError::SealBroken { .. } => {
+                "register_seal"
+            }
+            _ => "register_unusable",
+        };
+        Failure::new(ExitStatus::Register, error.to_string()).code(code)
+    }
+}
+
+impl From<SetAsideError> for Failure {
+    fn from(error: SetAsideError) -> Self {
+        Failure::new(ExitStatus::SetAside, error.to_string())
+    }
+}
+
+impl From<SecretFileError> for Failure {
+    fn from(error: SecretFileError) -> Self {
+        Failure::new(ExitStatus::Files, error.to_string())
+    }
+}
+
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        Failure::new(ExitStatus::Audit, error.to_string())
     }
 }
 

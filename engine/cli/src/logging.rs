@@ -19,18 +19,29 @@ pub(crate) enum LogFormat {
 }
 
 /// Starts logging. Commands that talk to people themselves log warnings only, unless JSON is asked for.
-pub(crate) fn start(format: LogFormat, talks: bool) {
+///
+/// Under a policy, lines have no time: how long it takes to leave rows out depends on how many there are.
+pub(crate) fn start(format: LogFormat, talks: bool, under_policy: bool) {
     let own = if talks && format == LogFormat::Text { "warn" } else { "info" };
     // DataFusion and its neighbours may log values: they stay silent but for what the user asks for by name.
     let default = format!(
         "off,peristyle={own},peristyle_execution={own},peristyle_opt_out={own},peristyle_outputs={own},\
          peristyle_model={own}"
     );
-    let filter = EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
+    let wanted = EnvFilter::try_from_env(FILTER_VARIABLE).ok();
+    let is_wanted = wanted.is_some();
+    let filter = wanted.unwrap_or_else(|| EnvFilter::new(default));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     // A second subscriber is only ever refused; the first one stays.
-    let _ = match format {
-        LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => logs.json().flatten_event(true).with_current_span(false).try_init(),
+    let _ = match (format, under_policy) {
+        (LogFormat::Text, false) => logs.with_ansi(io::stderr().is_terminal()).try_init(),
+        (LogFormat::Text, true) => logs.with_ansi(io::stderr().is_terminal()).without_time().try_init(),
+        (LogFormat::Json, false) => logs.json().flatten_event(true).with_current_span(false).try_init(),
+        (LogFormat::Json, true) => logs.json().flatten_event(true).with_current_span(false).without_time().try_init(),
     };
+    if under_policy && is_wanted {
+        tracing::warn!(
+            "{FILTER_VARIABLE} is set: what is logged may tell of hidden records, and is for operators alone"
+        );
+    }
 }

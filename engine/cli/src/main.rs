@@ -20,13 +20,18 @@ mod conformance;
 mod definition;
 mod exit;
 mod failure;
+mod governed;
+mod interruption;
 mod logging;
 mod panics;
 mod permissions;
 mod run;
 mod settings;
 mod source;
+mod source_file;
+mod study;
 mod tables;
+mod text_table;
 mod ui;
 
 use crate::args::Arguments;
@@ -41,7 +46,7 @@ fn main() -> ExitCode {
         Err(refusal) => return args::refuse(&refusal),
     };
     let log_format = arguments.settings.log_format;
-    logging::start(log_format, arguments.command.talks());
+    logging::start(log_format, arguments.command.talks(), arguments.command.is_under_policy());
     panics::catch(log_format);
     let status = match std::panic::catch_unwind(|| commands::run(arguments)) {
         Ok(Ok(status)) => status,

@@ -3,7 +3,7 @@
 //! A table that is restricted needs the permission that the catalogue names for it, and event tables need
 //! `event_level_data`. Dummy tables are free; who does not claim a permission in the definition, with
 //! `claim_permissions`, is told, so that nobody finds out only when the study reaches real records. A run that is given
-//! permissions in `EHRQL_PERMISSIONS` is held to them, over dummy tables too: so a project can rehearse.
+//! permissions is held to them, over dummy tables too: so a project can rehearse.
 
 use peristyle_model::{Dataset, Definition, Measure, NodeId, Op};
 use peristyle_policy::permissions::{Feature, PERMISSIONS_VARIABLE, Permissions, RequiredPermissions};
@@ -11,17 +11,8 @@ use peristyle_policy::permissions::{Feature, PERMISSIONS_VARIABLE, Permissions, 
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 
-/// Checks what a dataset needs, before any file is opened.
-pub(crate) fn check_dataset(definition: &Definition, dataset: &Dataset) -> Result<(), Failure> {
-    check(definition, &dataset_needs(definition, dataset), given()?.as_ref())
-}
-
-/// Checks what measures need, before any file is opened.
-pub(crate) fn check_measures(definition: &Definition, measures: &[Measure]) -> Result<(), Failure> {
-    check(definition, &measures_needs(definition, measures), given()?.as_ref())
-}
-
-fn dataset_needs(definition: &Definition, dataset: &Dataset) -> RequiredPermissions {
+/// What a dataset needs.
+pub(crate) fn dataset_needs(definition: &Definition, dataset: &Dataset) -> RequiredPermissions {
     let variables = dataset.variables.iter().map(|(_, node)| *node);
     let members = dataset.events.iter().flat_map(|events| events.members.iter().map(|(_, node)| *node));
     let mut needs = for_tables(definition, std::iter::once(dataset.population).chain(variables).chain(members));
@@ -31,7 +22,8 @@ fn dataset_needs(definition: &Definition, dataset: &Dataset) -> RequiredPermissi
     needs
 }
 
-fn measures_needs(definition: &Definition, measures: &[Measure]) -> RequiredPermissions {
+/// What measures need.
+pub(crate) fn measures_needs(definition: &Definition, measures: &[Measure]) -> RequiredPermissions {
     let series = measures.iter().flat_map(|measure| {
         [measure.numerator, measure.denominator].into_iter().chain(measure.group_by.iter().map(|(_, node)| *node))
     });
@@ -54,24 +46,32 @@ fn for_tables(definition: &Definition, roots: impl Iterator<Item = NodeId>) -> R
     required
 }
 
-/// The permissions that the platform gives the run; `None` where it does not say.
-fn given() -> Result<Option<Permissions>, Failure> {
+/// The permissions that the command line gives the run, or else the platform; `None` where neither says.
+pub(crate) fn given(argument: Option<&str>) -> Result<Option<Permissions>, Failure> {
+    let parse = |place: &str, text: &str| {
+        let parsed = Permissions::parse(Some(text));
+        parsed.map(Some).map_err(|error| Failure::new(ExitStatus::Permission, format!("{place}: {error}")))
+    };
+    if let Some(text) = argument {
+        return parse("--permissions", text);
+    }
     let Some(text) = std::env::var_os(PERMISSIONS_VARIABLE) else { return Ok(None) };
-    let parsed = text.to_str().map(|text| Permissions::parse(Some(text)));
-    match parsed {
-        Some(Ok(permissions)) => Ok(Some(permissions)),
-        Some(Err(error)) => Err(Failure::new(ExitStatus::Permission, format!("{PERMISSIONS_VARIABLE}: {error}"))),
+    match text.to_str() {
+        Some(text) => parse(PERMISSIONS_VARIABLE, text),
         None => Err(Failure::new(ExitStatus::Permission, format!("{PERMISSIONS_VARIABLE} is not UTF-8 text"))),
     }
 }
 
-fn check(definition: &Definition, required: &RequiredPermissions, given: Option<&Permissions>) -> Result<(), Failure> {
-    if let Some(given) = given {
-        return given.check(required).map_err(|missing| {
-            Failure::new(ExitStatus::Permission, missing.to_string())
-                .help(format!("they are given in the environment variable {PERMISSIONS_VARIABLE}"))
-        });
-    }
+/// Holds a run to the permissions that it is given.
+pub(crate) fn check(required: &RequiredPermissions, given: &Permissions) -> Result<(), Failure> {
+    given.check(required).map_err(|missing| {
+        Failure::new(ExitStatus::Permission, missing.to_string())
+            .help(format!("they are given with --permissions, or in the environment variable {PERMISSIONS_VARIABLE}"))
+    })
+}
+
+/// Of a run over dummy tables that was given none: tells what its definition should claim.
+pub(crate) fn warn_of_unclaimed(definition: &Definition, required: &RequiredPermissions) {
     let claims: Vec<&str> = definition.claimed_permissions.iter().map(|claim| &**claim).collect();
     let list = serde_json::to_string(&claims).unwrap_or_default();
     if let Ok(claimed) = Permissions::parse(Some(&list))
@@ -80,7 +80,6 @@ fn check(definition: &Definition, required: &RequiredPermissions, given: Option<
         let names = missing.names().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
         tracing::warn!("over real records this needs permissions that the definition does not claim: {names}");
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -109,16 +108,12 @@ mod tests {
     fn a_run_is_held_to_the_permissions_that_it_is_given() {
         let definition = definition();
         let needs = dataset_needs(&definition, definition.dataset.as_ref().unwrap().as_ref().unwrap());
-        let with = |list: Option<&str>| {
-            let given = list.map(|list| Permissions::parse(Some(list)).unwrap());
-            check(&definition, &needs, given.as_ref())
-        };
-        assert_eq!(with(Some(r#"["event_level_data", "appointments", "other"]"#)), Ok(()));
-        assert_eq!(with(None), Ok(()), "dummy tables are free");
-        let failure = with(Some(r#"["appointments"]"#)).unwrap_err();
+        let with = |list: &str| check(&needs, &given(Some(list)).unwrap().unwrap());
+        assert_eq!(with(r#"["event_level_data", "appointments", "other"]"#), Ok(()));
+        let failure = with(r#"["appointments"]"#).unwrap_err();
         assert_eq!(failure.status, ExitStatus::Permission);
         assert!(failure.message.contains("event_level_data"), "{}", failure.message);
-        let failure = with(Some("[]")).unwrap_err();
+        let failure = with("[]").unwrap_err();
         assert!(failure.message.contains("`tpp.appointments`"), "{}", failure.message);
     }
 }

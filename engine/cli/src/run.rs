@@ -9,13 +9,26 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use peristyle_model::{Dataset, Definition, Measure};
 use peristyle_opt_out::Enclave;
-use peristyle_outputs::{DisclosureControl, OutputTarget, TablesWriter, WrittenTable, dataset, measures};
+use peristyle_outputs::{DisclosureControl, OutputTarget, PatientKeys, SealedTables, TablesWriter, dataset, measures};
 
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::panics;
 use crate::settings::Settings;
+use crate::study::Question;
 use crate::ui::Progress;
+
+/// What an output says of itself.
+pub(crate) type Metadata = BTreeMap<String, String>;
+
+/// Who may read what a run says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Anyone: the patients do not exist
+    Anyone,
+    /// Whoever wrote the definition. They must not learn of what is hidden, not even by how long it took to hide it
+    Researchers,
+}
 
 /// Runs a plan and hands every batch on, in order. How many rows there were.
 pub(crate) async fn stream(
@@ -33,22 +46,62 @@ pub(crate) async fn stream(
     Ok(rows)
 }
 
-/// Runs a dataset definition into `target`.
-pub(crate) async fn generate_dataset(
+/// Answers a question into `target`: whole tables on disk that nobody sees until they are published.
+pub(crate) async fn answer(
     definition: &Definition,
-    dataset: &Dataset,
+    question: &Question<'_>,
     enclave: &Enclave,
     settings: &Settings,
     target: OutputTarget,
-) -> Result<Vec<WrittenTable>, Failure> {
+    metadata: Metadata,
+    audience: Audience,
+) -> Result<SealedTables, Failure> {
     let started = Instant::now();
-    let options = settings.execution();
-    let plan = peristyle_execution::dataset_plan(definition, dataset, enclave, &settings.root(), &options).await?;
-    let specs = dataset::table_specs(definition, dataset);
-    let mut writer = TablesWriter::create(target, specs, metadata(enclave))?;
-    let progress = Progress::spinner("dataset");
+    let (root, options) = (settings.root(), settings.execution());
+    let plan = match question {
+        Question::Dataset(dataset) => {
+            peristyle_execution::dataset_plan(definition, dataset, enclave, &root, &options).await?
+        }
+        Question::Measures(measures, _) => {
+            peristyle_execution::measures_plan(definition, measures, enclave, &root, &options).await?
+        }
+    };
+    let (writer, rows) = match question {
+        Question::Dataset(dataset) => {
+            let keys = PatientKeys::of(plan.schema().field(0).data_type()).unwrap_or(PatientKeys::Int);
+            let writer = TablesWriter::create(target, dataset::table_specs(definition, dataset, keys), metadata)?;
+            dataset_rows(&plan, dataset, enclave, writer, audience).await?
+        }
+        Question::Measures(measures, disclosure_control) => {
+            let apart = target.is_directory();
+            let specs = if apart {
+                measures::table_specs(definition, measures)
+            } else {
+                vec![measures::table_spec(definition, measures)]
+            };
+            let writer = TablesWriter::create(target, specs, metadata)?;
+            measures_rows(&plan, (measures, *disclosure_control), apart, enclave, writer, audience).await?
+        }
+    };
+    // What a thread that panicked on the way did is not known.
+    if panics::happened() {
+        return Err(Failure::new(ExitStatus::Failure, "a thread ended early, so the answer is not written"));
+    }
+    let sealed = writer.seal()?;
+    log_metrics(&plan, enclave, rows, started.elapsed(), audience);
+    Ok(sealed)
+}
+
+async fn dataset_rows(
+    plan: &Arc<dyn ExecutionPlan>,
+    dataset: &Dataset,
+    enclave: &Enclave,
+    mut writer: TablesWriter,
+    audience: Audience,
+) -> Result<(TablesWriter, u64), Failure> {
+    let progress = Progress::spinner("dataset", audience);
     let mut rows = 0;
-    stream(&plan, enclave, |batch| {
+    stream(plan, enclave, |batch| {
         rows += batch.num_rows() as u64;
         progress.rows(rows);
         for (table, batch) in dataset::split(&batch, &dataset.events)?.iter().enumerate() {
@@ -57,33 +110,19 @@ pub(crate) async fn generate_dataset(
         Ok(())
     })
     .await?;
-    drop(progress);
-    let written = finish(writer)?;
-    log_metrics(&plan, enclave, rows, started.elapsed());
-    Ok(written)
+    Ok((writer, rows))
 }
 
-/// Runs a measures definition into `target`.
-pub(crate) async fn generate_measures(
-    definition: &Definition,
-    measures: &[Measure],
+async fn measures_rows(
+    plan: &Arc<dyn ExecutionPlan>,
+    (measures, disclosure_control): (&[Measure], DisclosureControl),
+    apart: bool,
     enclave: &Enclave,
-    settings: &Settings,
-    target: OutputTarget,
-    disclosure_control: DisclosureControl,
-) -> Result<Vec<WrittenTable>, Failure> {
-    let started = Instant::now();
-    let options = settings.execution();
-    let plan = peristyle_execution::measures_plan(definition, measures, enclave, &settings.root(), &options).await?;
-    let apart = target.is_directory();
-    let specs = if apart {
-        measures::table_specs(definition, measures)
-    } else {
-        vec![measures::table_spec(definition, measures)]
-    };
-    let mut writer = TablesWriter::create(target, specs, metadata(enclave))?;
-    let progress = Progress::spinner("measures");
-    let rows = stream(&plan, enclave, |batch| {
+    mut writer: TablesWriter,
+    audience: Audience,
+) -> Result<(TablesWriter, u64), Failure> {
+    let _progress = Progress::spinner("measures", audience);
+    let rows = stream(plan, enclave, |batch| {
         let batch = measures::finish(&batch, disclosure_control)?;
         let tables = if apart { measures::split(&batch, measures)? } else { vec![batch] };
         for (table, batch) in tables.iter().enumerate() {
@@ -92,34 +131,31 @@ pub(crate) async fn generate_measures(
         Ok(())
     })
     .await?;
-    drop(progress);
-    let written = finish(writer)?;
-    log_metrics(&plan, enclave, rows, started.elapsed());
-    Ok(written)
+    Ok((writer, rows))
 }
 
-/// Puts the output in place: only if no thread has panicked on the way, since what it did is not known.
-fn finish(writer: TablesWriter) -> Result<Vec<WrittenTable>, Failure> {
-    if panics::happened() {
-        return Err(Failure::new(ExitStatus::Failure, "a thread ended early, so the answer is not written"));
+/// What an output over dummy tables says of itself.
+pub(crate) fn dummy_metadata() -> Metadata {
+    BTreeMap::from([("policy".to_owned(), "dummy".to_owned()), version()])
+}
+
+/// The engine's version, as outputs name it.
+pub(crate) fn version() -> (String, String) {
+    ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())
+}
+
+/// A line of metrics; with `PERISTYLE_LOG=peristyle=debug`, one for each operator too. Researchers learn how many rows
+/// they have, and nothing of how much was read for them.
+fn log_metrics(plan: &Arc<dyn ExecutionPlan>, enclave: &Enclave, rows: u64, wall: Duration, audience: Audience) {
+    let policy = enclave.policy().stamp();
+    match audience {
+        Audience::Anyone => {
+            let own = plan.metrics().unwrap_or_default();
+            let blocks = own.sum_by_name("blocks").map_or(0, |blocks| blocks.as_usize());
+            tracing::info!(policy, rows, blocks, wall_ms = wall.as_millis() as u64, "run finished");
+        }
+        Audience::Researchers => tracing::info!(policy, rows, "run finished"),
     }
-    Ok(writer.finish()?)
-}
-
-/// What an output says of itself.
-fn metadata(enclave: &Enclave) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        ("policy".to_owned(), enclave.policy_stamp().to_owned()),
-        ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-    ])
-}
-
-/// A line of metrics; with `PERISTYLE_LOG=peristyle=debug`, one for each operator too.
-fn log_metrics(plan: &Arc<dyn ExecutionPlan>, enclave: &Enclave, rows: u64, wall: Duration) {
-    let own = plan.metrics().unwrap_or_default();
-    let blocks = own.sum_by_name("blocks").map_or(0, |blocks| blocks.as_usize());
-    let policy = enclave.policy_stamp();
-    tracing::info!(policy, rows, blocks, wall_ms = wall.as_millis() as u64, "run finished");
     log_operators(plan);
 }
 

@@ -8,6 +8,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::logging::LogFormat;
+use crate::run::Audience;
 
 /// Says why the command failed, on stderr: as text, or as a line of JSON.
 pub(crate) fn report(format: LogFormat, failure: &Failure) {
@@ -35,6 +36,14 @@ fn text(failure: &Failure, colour: bool) -> String {
     text
 }
 
+/// Says what must not be overlooked, on stderr.
+pub(crate) fn announce(format: LogFormat, text: &str) {
+    match format {
+        LogFormat::Json => tracing::warn!("{text}"),
+        LogFormat::Text => say(&format!("{text}\n")),
+    }
+}
+
 /// Writes to stderr. There is nobody to tell if that fails.
 pub(crate) fn say(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
@@ -53,9 +62,12 @@ pub(crate) fn show(text: &str) -> Result<(), Failure> {
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Of a run that does not know its length.
-    pub(crate) fn spinner(what: &str) -> Self {
-        Self::styled(ProgressBar::no_length(), "{spinner} {prefix} {msg} ({elapsed})", what)
+    /// Of a run that does not know its length. Researchers see none: it tells how long the run takes.
+    pub(crate) fn spinner(what: &str, audience: Audience) -> Self {
+        match audience {
+            Audience::Anyone => Self::styled(ProgressBar::no_length(), "{spinner} {prefix} {msg} ({elapsed})", what),
+            Audience::Researchers => Progress(ProgressBar::hidden()),
+        }
     }
 
     /// Of so many steps.

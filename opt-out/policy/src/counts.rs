@@ -190,6 +190,11 @@ impl CountsFile {
         self.content.sequence
     }
 
+    /// Whether a register was counted before.
+    pub fn knows(&self, register: RegisterId) -> bool {
+        self.content.registers.get(&register).is_some_and(|days| !days.is_empty())
+    }
+
     /// Fails where the ledger knows of a later file than this.
     pub fn require_sequence(&self, known: u64) -> Result<(), CountsError> {
         if self.content.sequence >= known {

@@ -2,7 +2,11 @@
 
 mod conformance;
 mod definitions;
+mod governed;
+mod interruptions;
 mod outputs;
+mod place;
+mod policy;
 mod python;
 mod runs;
 mod sandbox;

@@ -65,10 +65,23 @@ fn the_demo_makes_runs_and_shows() {
     let run = sandbox.run("demo --patients 300");
     assert_eq!(run.status, Some(0), "{run:?}");
     assert_eq!(run.stderr, "", "nothing to complain of");
-    for text in ["A population of 300 patients", "patient_id", "interval_start", "peristyle-demo/answers"] {
+    for text in [
+        "A population of 300 patients",
+        "patient_id",
+        "interval_start",
+        "peristyle-demo/answers",
+        "of them were switched off",
+        "National opt-outs",
+        "without the policy",
+        "exit status 12",
+        "sound: every line follows from the one before it",
+    ] {
         assert!(run.stdout.contains(text), "`{text}` is not in\n{}", run.stdout);
     }
-    assert_eq!(sandbox.list("peristyle-demo"), ["answers", "definitions", "tables"]);
+    let made = ["answers", "audit", "definitions", "policy.toml", "registers", "source.toml", "state", "tables"];
+    assert_eq!(sandbox.list("peristyle-demo"), made);
+    // A second demo replaces the first, of other patients.
+    assert_eq!(sandbox.run("demo --patients 250").status, Some(0));
 
     // What it made can be run by hand, as it says.
     let again = sandbox.run(

@@ -22,10 +22,21 @@ fn below<'h>(help: &'h str, heading: &str) -> impl Iterator<Item = &'h str> {
     lines.skip(1).take_while(indented).map(str::trim)
 }
 
-fn commands() -> Vec<String> {
-    let help = help(&[]);
-    let names = below(&help, "Commands:").filter_map(|line| line.split_whitespace().next());
+/// The commands below a command, or of all.
+fn commands(of: &[&str]) -> Vec<String> {
+    let help = help(of);
+    // Where a description takes more than one line, the others are indented further.
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| line.starts_with("  "));
+    let names = lines.filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')));
+    let names = names.filter_map(|line| line.split_whitespace().next());
     names.filter(|name| *name != "help").map(str::to_owned).collect()
+}
+
+/// The long options of a command, and of those below it.
+fn all_options(command: &str) -> Options {
+    let mut all = options(&help(&[command]), "Options:");
+    all.extend(commands(&[command]).iter().flat_map(|below| options(&help(&[command, below]), "Options:")));
+    all
 }
 
 /// The long options below a heading of the help.
@@ -84,14 +95,14 @@ pub(super) fn problems(page: &Page) -> Vec<String> {
     let settings = options(&help(&[]), "Settings:");
     compare("Settings", &settings);
     let mut all = settings;
-    let commands = commands();
+    let commands = commands(&[]);
     for command in &commands {
-        let own = options(&help(&[command]), "Options:");
+        let own = all_options(command);
         compare(command, &own);
         all.extend(own);
     }
     let headings = sections.iter().map(|(heading, _)| *heading);
-    let others = ["Settings", "Exit status"];
+    let others = ["Settings", "Source files", "Exit status"];
     let unknown = headings.filter(|heading| !others.contains(heading) && !commands.iter().any(|c| c == heading));
     problems.extend(unknown.map(|heading| format!("there is no command `{heading}`")));
     let in_prose: Options = page.prose().flat_map(mentioned).collect();

@@ -4,29 +4,60 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::physical_plan::ExecutionPlan;
+use peristyle_audit::Ledger;
 use peristyle_execution::{explain_plan, explain_program};
 use peristyle_model::Definition;
+use peristyle_opt_out::{Enclave, VerifiedPolicy};
 
 use crate::args::Explain;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
+use crate::governed::{Request, words};
 use crate::settings::Settings;
 use crate::source::Source;
+use crate::source_file::SourceFile;
+use crate::study::Asked;
 use crate::{definition, tables, ui};
 
 /// Shows how the definition would be run: over the tables that are given, or over empty ones of the same columns.
 pub(crate) fn run(command: &Explain, settings: &Settings) -> Result<ExitStatus, Failure> {
+    let text = match Source::named(&command.source)? {
+        Some(Source::DummyTables(folder)) => over_dummy_tables(command, Some(folder), settings)?,
+        Some(Source::UnderPolicy(place)) => under_policy(command, &place, settings)?,
+        None => over_dummy_tables(command, None, settings)?,
+    };
+    ui::show(&text)?;
+    Ok(ExitStatus::Success)
+}
+
+fn over_dummy_tables(command: &Explain, folder: Option<PathBuf>, settings: &Settings) -> Result<String, Failure> {
     let definition = definition::load(&command.definition.definition, &command.definition.parameters, settings)?;
     let empty = tempfile::tempdir().map_err(|error| {
         Failure::new(ExitStatus::Files, "cannot make a temporary folder for empty tables").cause(error)
     })?;
-    let folder = match &command.source.dummy_tables {
-        Some(folder) => folder.clone(),
+    let folder = match folder {
+        Some(folder) => folder,
         None => empty_tables(&definition, empty.path())?,
     };
-    let text = settings.runtime()?.block_on(explained(&definition, &Source::DummyTables(folder), settings))?;
-    ui::show(&text)?;
-    Ok(ExitStatus::Success)
+    let enclave = Enclave::open_tables(&folder, VerifiedPolicy::dummy_tables(), settings.enclave())?;
+    settings.runtime()?.block_on(explained(&definition, &enclave, settings))
+}
+
+/// A run would be refused where this is. It is not recorded: no row is read.
+fn under_policy(command: &Explain, place: &SourceFile, settings: &Settings) -> Result<String, Failure> {
+    let request = Request::gather(&command.definition, &command.source, place, settings)?;
+    let definition = request.definition()?;
+    let asked = [Asked::Dataset, Asked::Measures { disclosure_control: None }];
+    let questions: Vec<_> = asked.into_iter().filter_map(|asked| asked.of(definition).ok()).collect();
+    let clearance = request.clear(&questions)?;
+    clearance.announce(settings.log_format);
+    let known_counts = {
+        let policy = words::name("the policy's name", clearance.policy.name.as_str())?;
+        Ledger::known_counts(&place.ledger, &policy)?
+    };
+    let policy = clearance.verify(place, known_counts)?;
+    let enclave = Enclave::open_tables(&place.location, policy, settings.enclave())?;
+    settings.runtime()?.block_on(explained(definition, &enclave, settings))
 }
 
 fn empty_tables(definition: &Definition, folder: &Path) -> Result<PathBuf, Failure> {
@@ -38,22 +69,21 @@ fn empty_tables(definition: &Definition, folder: &Path) -> Result<PathBuf, Failu
 
 /// Of what the definition has: its dataset, its measures, or both. A part that its author's code failed to make is
 /// only told of where the other one can be shown.
-async fn explained(definition: &Definition, source: &Source, settings: &Settings) -> Result<String, Failure> {
-    let enclave = source.open(settings)?;
+async fn explained(definition: &Definition, enclave: &Enclave, settings: &Settings) -> Result<String, Failure> {
     let (root, options) = (settings.root(), settings.execution());
     let mut text = String::new();
     let with_measures = matches!(definition.measures, Some(Ok(_)));
     let with_dataset = matches!(definition.dataset, Some(Ok(_)));
     if with_dataset || !with_measures {
         let dataset = definition::dataset(definition)?;
-        let plan = peristyle_execution::dataset_plan(definition, dataset, &enclave, &root, &options).await?;
+        let plan = peristyle_execution::dataset_plan(definition, dataset, enclave, &root, &options).await?;
         text.push_str(&section("Dataset", &plan));
     } else if let Some(Err(error)) = &definition.dataset {
         text.push_str(&format!("Dataset\n\n{error}\n\n"));
     }
     if with_measures {
         let measures = definition::measures(definition)?;
-        let plan = peristyle_execution::measures_plan(definition, measures, &enclave, &root, &options).await?;
+        let plan = peristyle_execution::measures_plan(definition, measures, enclave, &root, &options).await?;
         text.push_str(&section("Measures", &plan));
     } else if let Some(Err(error)) = &definition.measures {
         text.push_str(&format!("Measures\n\n{error}\n\n"));

@@ -1,9 +1,11 @@
 //! One file a command.
 
+mod audit;
 mod demo;
 mod explain;
 mod generate_dataset;
 mod generate_measures;
+mod policy;
 mod synth;
 
 use crate::args::{Arguments, Command};
@@ -18,6 +20,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitStatus, Failure> {
         Command::GenerateDataset(command) => generate_dataset::run(command, settings),
         Command::GenerateMeasures(command) => generate_measures::run(command, settings),
         Command::Explain(command) => explain::run(command, settings),
+        Command::Policy(command) => policy::run(command),
+        Command::Audit(command) => audit::run(command),
         Command::Conformance(command) => conformance::run(command, settings),
         Command::Demo(command) => demo::run(command, settings),
         Command::Synth(command) => synth::run(command, settings),

@@ -55,7 +55,7 @@ fn tables(names: &[String]) -> Result<Vec<Table>, Failure> {
         return Ok(Table::ALL.to_vec());
     }
     let table = |name: &String| {
-        Table::from_name(name).ok_or_else(|| {
+        peristyle_synth::Layout::User.table(name).ok_or_else(|| {
             let known = Table::ALL.map(Table::name).join(", ");
             Failure::new(ExitStatus::Arguments, format!("there is no table `{name}` to make"))
                 .help(format!("give some of {known}"))

@@ -117,7 +117,7 @@ impl Setting {
     ) -> Result<Vec<Vec<RecordBatch>>, Failure> {
         let settings = Settings { root: Some(self.root.clone()), ..settings.clone() };
         let policy = VerifiedPolicy::dummy_tables();
-        let enclave = Enclave::open_dummy_tables(&self.tables, policy, settings.enclave())?;
+        let enclave = Enclave::open_tables(&self.tables, policy, settings.enclave())?;
         if kind == "measures" {
             self.measures(definition, &enclave, &settings).await
         } else {

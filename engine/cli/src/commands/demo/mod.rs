@@ -1,5 +1,7 @@
 //! `demo`: the whole way on data that it makes itself.
 
+mod under_policy;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,21 +16,23 @@ use arrow::ipc::reader::FileReader;
 use arrow::util::display::FormatOptions;
 use arrow::util::pretty::pretty_format_batches_with_options;
 use peristyle_model::{Catalogue, Definition, Limits};
-use peristyle_outputs::{DisclosureControl, OutputTarget};
+use peristyle_opt_out::{Enclave, VerifiedPolicy};
+use peristyle_outputs::OutputTarget;
 use peristyle_synth::{FileFormat, Planted, Population, Table};
 
 use super::synth::code_lists;
-use crate::args::Demo;
+use crate::args::{Demo, Switch};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
+use crate::permissions;
+use crate::run::{self, Audience};
 use crate::settings::Settings;
-use crate::source::Source;
+use crate::study::Asked;
 use crate::ui::{self, Progress};
-use crate::{definition, permissions, run};
 
 /// The definitions of the demo: their Python, for people, and the document that ehrQL makes of it.
-const DATASET: (&str, &str) = (include_str!("../../demo/dataset.py"), include_str!("../../demo/dataset.json"));
-const MEASURES: (&str, &str) = (include_str!("../../demo/measures.py"), include_str!("../../demo/measures.json"));
+const DATASET: (&str, &str) = (include_str!("../../../demo/dataset.py"), include_str!("../../../demo/dataset.json"));
+const MEASURES: (&str, &str) = (include_str!("../../../demo/measures.py"), include_str!("../../../demo/measures.json"));
 
 /// Clinical events of a patient, on average.
 const EVENTS_PER_PATIENT: f64 = 60.0;
@@ -46,7 +50,7 @@ struct Places {
     answers: PathBuf,
 }
 
-/// Makes a population, runs a dataset and a measures definition, shows what came out.
+/// Makes a population, runs a dataset and a measures definition, shows what came out; then the same under a policy.
 pub(crate) fn run(command: &Demo, settings: &Settings) -> Result<ExitStatus, Failure> {
     let places = Places {
         definitions: command.out.join("definitions"),
@@ -57,10 +61,12 @@ pub(crate) fn run(command: &Demo, settings: &Settings) -> Result<ExitStatus, Fai
     ui::show("These patients do not exist: this demo makes them up, asks two questions, and shows the answers.\n")?;
     let (dataset, measures) = (parsed(DATASET.1)?, parsed(MEASURES.1)?);
     write_definitions(&places)?;
-    make_population(command, &places, &[&dataset, &measures], settings)?;
+    let population = make_population(command, &places, &[&dataset, &measures], settings)?;
     let runtime = settings.runtime()?;
-    runtime.block_on(run_dataset(&dataset, &places, settings))?;
+    let rows = runtime.block_on(run_dataset(&dataset, &places, settings))?;
     runtime.block_on(run_measures(&measures, &places, settings))?;
+    drop(runtime);
+    under_policy::run(&command.out, &population, rows, settings)?;
     say_what_next(&places)?;
     Ok(ExitStatus::Success)
 }
@@ -90,7 +96,7 @@ fn make_population(
     places: &Places,
     definitions: &[&Definition],
     settings: &Settings,
-) -> Result<(), Failure> {
+) -> Result<Population, Failure> {
     heading(&format!("1. A population of {} patients", ui::count(command.patients)))?;
     let started = Instant::now();
     // Who is in long-term care is seen every few months.
@@ -116,33 +122,41 @@ fn make_population(
     for table in &written {
         ui::show(&format!("   {:<24}{:>11} rows\n", table.table.name(), ui::count(table.rows)))?;
     }
-    done(started.elapsed(), &places.tables)
+    done(started.elapsed(), &places.tables)?;
+    Ok(population)
 }
 
-async fn run_dataset(definition: &Definition, places: &Places, settings: &Settings) -> Result<(), Failure> {
+/// Runs the dataset definition; how many rows there were.
+async fn run_dataset(definition: &Definition, places: &Places, settings: &Settings) -> Result<u64, Failure> {
     heading("2. A dataset: one row for each adult registered on 1 April 2024")?;
-    let started = Instant::now();
-    let path = places.answers.join("dataset.arrow");
-    let dataset = definition::dataset(definition)?;
-    permissions::check_dataset(definition, dataset)?;
-    let enclave = Source::DummyTables(places.tables.clone()).open(settings)?;
-    run::generate_dataset(definition, dataset, &enclave, settings, target(&path)?).await?;
-    let took = started.elapsed();
-    show_rows(&path, None)?;
-    done(took, &path)
+    ask(Asked::Dataset, definition, places, &places.answers.join("dataset.arrow"), None, settings).await
 }
 
-async fn run_measures(definition: &Definition, places: &Places, settings: &Settings) -> Result<(), Failure> {
+async fn run_measures(definition: &Definition, places: &Places, settings: &Settings) -> Result<u64, Failure> {
     heading("3. Measures: month by month, small counts suppressed and all others rounded")?;
+    let asked = Asked::Measures { disclosure_control: Some(Switch::On) };
+    ask(asked, definition, places, &places.answers.join("measures.arrow"), Some("measure"), settings).await
+}
+
+async fn ask(
+    asked: Asked,
+    definition: &Definition,
+    places: &Places,
+    path: &Path,
+    apart: Option<&str>,
+    settings: &Settings,
+) -> Result<u64, Failure> {
     let started = Instant::now();
-    let path = places.answers.join("measures.arrow");
-    let measures = definition::measures(definition)?;
-    permissions::check_measures(definition, measures)?;
-    let enclave = Source::DummyTables(places.tables.clone()).open(settings)?;
-    run::generate_measures(definition, measures, &enclave, settings, target(&path)?, DisclosureControl::On).await?;
+    let question = asked.of(definition)?;
+    permissions::warn_of_unclaimed(definition, &question.needs(definition));
+    let enclave = Enclave::open_tables(&places.tables, VerifiedPolicy::dummy_tables(), settings.enclave())?;
+    let (target, metadata) = (target(path)?, run::dummy_metadata());
+    let answer = run::answer(definition, &question, &enclave, settings, target, metadata, Audience::Anyone).await?;
+    let rows = answer.publish()?.iter().map(|table| table.rows).sum();
     let took = started.elapsed();
-    show_rows(&path, Some("measure"))?;
-    done(took, &path)
+    show_rows(path, apart)?;
+    done(took, path)?;
+    Ok(rows)
 }
 
 fn target(path: &Path) -> Result<OutputTarget, Failure> {

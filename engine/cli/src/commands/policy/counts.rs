@@ -1,0 +1,104 @@
+//! `policy begin` and `policy accept`: a person answers for what registers count.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use peristyle_audit::{Acceptance, CountsAccepted, FreeText, Ledger, Moment};
+use peristyle_opt_out::read_registers;
+use peristyle_policy::counts::{CountsError, CountsFile};
+use peristyle_policy::register::Register;
+use peristyle_policy::{Day, Policy};
+
+use crate::args::Counts;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::governed::{load_policy, words};
+use crate::source_file::SourceFile;
+use crate::text_table::columns;
+use crate::ui;
+
+/// Reads the registers, records who answers for them, and writes their counts, in this order: what is not recorded is not
+/// done.
+pub(super) fn run(command: &Counts, acceptance: Acceptance) -> Result<ExitStatus, Failure> {
+    let place = SourceFile::load(&command.source)?;
+    let policy = load_policy(&place)?;
+    let mut registers = chosen(command, &policy)?;
+    if acceptance == Acceptance::Begun
+        && let Some(counts) = known(&policy)?
+    {
+        registers.retain(|register| !counts.knows(register.id));
+        if registers.is_empty() {
+            ui::show("nothing to begin: these registers are counted already, and what is known of them stays\n")?;
+            return Ok(ExitStatus::Success);
+        }
+    }
+    let by =
+        FreeText::new("--by", &command.by).map_err(|error| Failure::new(ExitStatus::Arguments, error.to_string()))?;
+    let today = Day::today();
+    let read = read_registers(&policy, &registers, &place.location, today)?;
+    let count = |register: &Register| read.iter().find(|read| read.id == register.id).map(|read| read.members);
+    let counted: Vec<(&Register, u64)> =
+        registers.iter().filter_map(|register| Some((*register, count(register)?))).collect();
+    make_folder(&policy)?;
+
+    let ledger = Ledger::open(&place.ledger)?;
+    let name = words::name("the policy's name", policy.name.as_str())?;
+    let known = Ledger::known_counts(&place.ledger, &name)?;
+    ledger.accept_counts(CountsAccepted {
+        acceptance,
+        accepted: Moment::now(),
+        by,
+        policy: name,
+        policy_sha256: words::digest(policy.digest()),
+        registers: read.iter().map(words::register).collect::<Result<_, _>>()?,
+    })?;
+    match acceptance {
+        Acceptance::Begun => CountsFile::begin(&policy, &counted, today, known)?,
+        Acceptance::Accepted => CountsFile::accept(&policy, &counted, today)?,
+    };
+    let rows: Vec<Vec<String>> =
+        counted.iter().map(|(register, count)| vec![register.id.to_string(), ui::count(*count)]).collect();
+    let what = acceptance.name();
+    ui::show(&format!("counts of policy `{}` {what}\n{}", policy.name, columns(&["register", "#counts"], &rows)))?;
+    Ok(ExitStatus::Success)
+}
+
+/// The registers that are named, or all of the policy.
+fn chosen<'p>(command: &Counts, policy: &'p Policy) -> Result<Vec<&'p Register>, Failure> {
+    let known: Vec<&Register> = policy.registers().collect();
+    if known.is_empty() {
+        let message = format!("policy `{}` applies no rule, so it has no registers to count", policy.name);
+        return Err(Failure::new(ExitStatus::Arguments, message));
+    }
+    if command.registers.is_empty() {
+        return Ok(known);
+    }
+    let find = |id| {
+        known.iter().copied().find(|register| register.id == id).ok_or_else(|| {
+            Failure::new(ExitStatus::Arguments, format!("policy `{}` has no register `{id}`", policy.name))
+        })
+    };
+    command.registers.iter().map(|id| find(*id)).collect()
+}
+
+/// The counts that there are; none where there are none.
+fn known(policy: &Policy) -> Result<Option<CountsFile>, Failure> {
+    match CountsFile::open(policy) {
+        Ok(counts) => Ok(Some(counts)),
+        Err(CountsError::Absent { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The folders of the counts and of their key, for the engine's account alone.
+fn make_folder(policy: &Policy) -> Result<(), Failure> {
+    let Some(terms) = &policy.counts else { return Ok(()) };
+    for file in [&terms.file.path, &terms.key_file.path] {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
+            Failure::new(ExitStatus::Files, format!("cannot make the folder `{}`", folder.display())).cause(error)
+        })?;
+    }
+    Ok(())
+}

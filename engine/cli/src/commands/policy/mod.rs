@@ -1,0 +1,24 @@
+//! `policy …`
+
+mod check;
+mod counts;
+mod set_aside;
+mod show;
+
+use crate::args::PolicyCommand;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use peristyle_audit::Acceptance;
+
+/// Works on a policy, its registers, or a set-aside from it.
+pub(crate) fn run(command: &PolicyCommand) -> Result<ExitStatus, Failure> {
+    match command {
+        PolicyCommand::Check(command) => check::run(command),
+        PolicyCommand::Show(command) => show::run(command),
+        PolicyCommand::Begin(command) => counts::run(command, Acceptance::Begun),
+        PolicyCommand::Accept(command) => counts::run(command, Acceptance::Accepted),
+        PolicyCommand::Keygen(command) => set_aside::keygen(command),
+        PolicyCommand::Sign(command) => set_aside::sign(command),
+        PolicyCommand::Verify(command) => set_aside::verify(command),
+    }
+}

@@ -1,0 +1,51 @@
+//! Leave for a run: what it asks is allowed. Its registers have not been read yet.
+
+use std::collections::BTreeMap;
+
+use peristyle_opt_out::{PolicyRun, VerifiedPolicy};
+use peristyle_policy::set_aside::VerifiedSetAside;
+use peristyle_policy::{AppliedRules, Day, Name, Policy};
+
+use crate::failure::Failure;
+use crate::logging::LogFormat;
+use crate::run::{self, Metadata};
+use crate::source_file::SourceFile;
+use crate::ui;
+
+/// Leave for a run.
+pub(crate) struct Clearance<'r> {
+    pub(crate) policy: &'r Policy,
+    pub(crate) rules: &'r AppliedRules,
+    pub(crate) set_aside: Option<&'r VerifiedSetAside>,
+    pub(crate) project: &'r Name,
+    pub(crate) today: Day,
+}
+
+impl Clearance<'_> {
+    /// Says, before all else, that opt-outs are set aside, where they are.
+    pub(crate) fn announce(&self, format: LogFormat) {
+        if let Some(set_aside) = self.set_aside {
+            ui::announce(format, &set_aside.announcement());
+        }
+    }
+
+    /// Reads the registers that the run needs, and holds them against the policy's limits. Blocks.
+    pub(crate) fn verify(&self, place: &SourceFile, known_counts: u64) -> Result<VerifiedPolicy, Failure> {
+        let Self { policy, rules, today, .. } = *self;
+        Ok(VerifiedPolicy::verify(&PolicyRun { policy, rules, tables: &place.location, today, known_counts })?)
+    }
+
+    /// What the run's outputs say of themselves.
+    pub(crate) fn metadata(&self) -> Metadata {
+        let mut metadata = BTreeMap::from([
+            ("policy".to_owned(), self.policy.name.to_string()),
+            ("policy_sha256".to_owned(), self.policy.digest().to_string()),
+            ("project".to_owned(), self.project.to_string()),
+            run::version(),
+        ]);
+        if let Some(set_aside) = self.set_aside {
+            metadata.insert("set_aside".to_owned(), set_aside.record().id.to_string());
+        }
+        metadata
+    }
+}

@@ -1,0 +1,119 @@
+//! A run under a policy. It is in the audit ledger before anything is read, and complete there before anything is shown.
+//!
+//! ```text
+//! request    policy, definition, permissions, set-aside: each read, none of them trusted yet
+//!    │
+//! ledger     begun, on the disk. From here on, however the run ends is recorded
+//!    ▼
+//! clearance  permissions, disclosure control, set-aside: refused before any register or table is opened
+//!    │
+//! policy     registers read, counted, dated and pinned ─► enclave ─► answer, sealed, seen by nobody ─► pins held
+//!    ▼
+//! ledger     finished, on the disk ─► answer published
+//! ```
+//!
+//! What is absent: an answer that is published without a [`Receipt`].
+
+mod clearance;
+mod evidence;
+mod request;
+pub(crate) mod words;
+
+use peristyle_audit::{Ledger, OpenRun, Receipt};
+use peristyle_opt_out::Enclave;
+use peristyle_outputs::{OutputTarget, SealedTables, WrittenTable};
+
+pub(crate) use self::request::{Request, load_policy};
+
+use self::evidence::Evidence;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::interruption::Interruption;
+use crate::panics;
+use crate::run::{self, Audience};
+use crate::settings::Settings;
+use crate::source_file::SourceFile;
+use crate::study::{Asked, Study};
+
+/// Runs a study under the policy of `place`.
+pub(crate) fn run(
+    study: &Study<'_>,
+    place: &SourceFile,
+    target: OutputTarget,
+    settings: &Settings,
+) -> Result<Vec<WrittenTable>, Failure> {
+    if target == OutputTarget::Console {
+        // The console shows rows as they come, and nothing may be seen of a run before it is recorded.
+        return Err(Failure::new(ExitStatus::Arguments, "under a policy, an answer goes to files")
+            .help("give a file with --output FILE"));
+    }
+    let request = Request::gather(study.definition, study.source, place, settings)?;
+    let ledger = Ledger::open(&place.ledger)?;
+    let open = ledger.begin(request.start(study.asked.activity())?)?;
+    let mut evidence = Evidence::default();
+    let answered = carry_out(&request, study.asked, place, target, settings, open.known_counts(), &mut evidence);
+    let answered = if panics::happened() { Err(panicked()) } else { answered };
+    let (sealed, receipt) = record(open, evidence, answered)?;
+    publish(sealed, &receipt)
+}
+
+/// Carries the run through, up to an answer that nobody sees. `evidence` holds what is to be recorded, also of a run that
+/// fails.
+fn carry_out(
+    request: &Request,
+    asked: Asked,
+    place: &SourceFile,
+    target: OutputTarget,
+    settings: &Settings,
+    known_counts: u64,
+    evidence: &mut Evidence,
+) -> Result<SealedTables, Failure> {
+    let definition = request.definition()?;
+    let question = asked.of(definition)?;
+    let clearance = request.clear(&[question])?;
+    clearance.announce(settings.log_format);
+    let interruption = Interruption::watch()?;
+    let policy = clearance.verify(place, known_counts)?;
+    evidence.take_policy(&policy, clearance.policy)?;
+    interruption.check()?;
+
+    let enclave = Enclave::open_tables(&place.location, policy, settings.enclave())?;
+    let runtime = settings.runtime()?;
+    let metadata = clearance.metadata();
+    let audience = Audience::Researchers;
+    let answer = run::answer(definition, &question, &enclave, settings, target, metadata, audience);
+    let answered = runtime.block_on(interruption.ends(answer));
+    // Waits for what still reads.
+    drop(runtime);
+    let taken = evidence.take_enclave(&enclave, place.connector);
+    let sealed = answered?;
+    taken?;
+    enclave.policy().check_pins()?;
+    interruption.check()?;
+    Ok(sealed)
+}
+
+/// Records how the run ended. Only a run that was answered and recorded as that gives its answer back.
+fn record(
+    open: OpenRun,
+    evidence: Evidence,
+    answered: Result<SealedTables, Failure>,
+) -> Result<(SealedTables, Receipt), Failure> {
+    let recorded = evidence.finish(answered.as_ref()).and_then(|finish| Ok(open.finish(finish)?));
+    match (answered, recorded) {
+        (Ok(sealed), Ok(receipt)) => Ok((sealed, receipt)),
+        (Err(failure), Ok(_)) => Err(failure),
+        (Ok(_), Err(unrecorded)) => Err(unrecorded),
+        (Err(failure), Err(unrecorded)) => Err(unrecorded.cause(failure.message)),
+    }
+}
+
+/// Puts the answer in place: the receipt says that the run is recorded.
+fn publish(sealed: SealedTables, _receipt: &Receipt) -> Result<Vec<WrittenTable>, Failure> {
+    Ok(sealed.publish()?)
+}
+
+/// What becomes of a run on whose way a thread panicked. The panic itself has been reported.
+fn panicked() -> Failure {
+    Failure::new(ExitStatus::Panic, "a thread ended early, so the answer is not written")
+}

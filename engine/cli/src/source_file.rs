@@ -1,0 +1,154 @@
+//! The source file: where an extract, its policy and its audit ledger are.
+//!
+//! ```toml
+//! peristyle_source = 1
+//! connector = "user-facing"       # the tables have the shape of the catalogue already
+//! location = "tables"             # paths are from this file's folder
+//! policy = "policy.toml"
+//! ledger = "audit/ledger.jsonl"
+//! ```
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+
+/// The longest source file, in bytes.
+const SOURCE_BYTES_MAX: u64 = 65_536;
+/// The one connector of today.
+const USER_FACING: &str = "user-facing";
+
+/// Where everything is that a run under a policy needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SourceFile {
+    /// The folder of tables
+    pub(crate) location: PathBuf,
+    /// How the tables are read, as ledgers name it
+    pub(crate) connector: &'static str,
+    /// The policy
+    pub(crate) policy: PathBuf,
+    /// The audit ledger
+    pub(crate) ledger: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    peristyle_source: Spanned<toml::Value>,
+    connector: Spanned<String>,
+    location: Spanned<PathBuf>,
+    policy: Spanned<PathBuf>,
+    ledger: Spanned<PathBuf>,
+}
+
+impl SourceFile {
+    /// Reads the source file at `path`.
+    ///
+    /// # Errors
+    /// [`ExitStatus::Policy`], with the line at fault.
+    pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
+        let unreadable = |error: std::io::Error| {
+            fault(path, None, "cannot be read: give the path of a source file that may be read").cause(error)
+        };
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(unreadable)?;
+        file.take(SOURCE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > SOURCE_BYTES_MAX {
+            return Err(fault(path, None, "is longer than 65,536 bytes, so it is no source file"));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| fault(path, None, "is not text in UTF-8"))?;
+        Self::parse(&text, path)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, Failure> {
+        // Of another file, which may hold records, no text is repeated.
+        if !text.lines().any(|line| line.trim_start().starts_with("peristyle_source")) {
+            return Err(fault(path, None, "is no source file: it does not begin with `peristyle_source = 1`"));
+        }
+        let line_of = |at: usize| text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
+        let document: Document = toml::from_str(text)
+            .map_err(|error| fault(path, error.span().map(|span| line_of(span.start)), error.message().trim_end()))?;
+        let at = |span: std::ops::Range<usize>, problem: &str| Err(fault(path, Some(line_of(span.start)), problem));
+        if document.peristyle_source.get_ref().as_integer() != Some(1) {
+            return at(document.peristyle_source.span(), "`peristyle_source` must be 1 for this engine");
+        }
+        if document.connector.get_ref() != USER_FACING {
+            let problem = "`connector` must be \"user-facing\": tables that have the shape of the catalogue already";
+            return at(document.connector.span(), problem);
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for (field, value) in
+            [("location", &document.location), ("policy", &document.policy), ("ledger", &document.ledger)]
+        {
+            if value.get_ref().as_os_str().is_empty() {
+                return at(value.span(), &format!("`{field}` is empty: give a path, from this file's folder"));
+            }
+        }
+        Ok(Self {
+            location: folder.join(document.location.get_ref()),
+            connector: USER_FACING,
+            policy: folder.join(document.policy.get_ref()),
+            ledger: folder.join(document.ledger.get_ref()),
+        })
+    }
+}
+
+fn fault(path: &Path, line: Option<usize>, problem: &str) -> Failure {
+    let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+    Failure::new(ExitStatus::Policy, format!("source file `{}`{line}: {problem}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    const WHOLE: &str = r#"peristyle_source = 1
+connector = "user-facing"
+location = "tables"
+policy = "/etc/peristyle/policy.toml"
+ledger = "audit/ledger.jsonl"
+"#;
+
+    #[test]
+    fn paths_are_from_the_file_s_folder() {
+        let source = SourceFile::parse(WHOLE, Path::new("/srv/place/source.toml")).unwrap();
+        let expected = SourceFile {
+            location: PathBuf::from("/srv/place/tables"),
+            connector: "user-facing",
+            policy: PathBuf::from("/etc/peristyle/policy.toml"),
+            ledger: PathBuf::from("/srv/place/audit/ledger.jsonl"),
+        };
+        assert_eq!(source, expected);
+    }
+
+    #[test]
+    fn faults_are_told_with_their_line() {
+        for (from, to, told) in [
+            (
+                "peristyle_source = 1",
+                "name,date\nsecret,1",
+                "is no source file: it does not begin with `peristyle_source = 1`",
+            ),
+            ("peristyle_source = 1", "peristyle_source = 2", "line 1: `peristyle_source` must be 1"),
+            ("peristyle_source = 1", "peristyle_source = [", "line 2: "),
+            ("\"user-facing\"", "\"oracle\"", "line 2: `connector` must be"),
+            ("\"user-facing\"", "7", "line 2: invalid type: integer `7`, expected a string"),
+            ("location", "folder", "line 3: unknown field `folder`"),
+            ("location = \"tables\"\n", "", "missing field `location`"),
+            ("\"tables\"", "\"\"", "line 3: `location` is empty"),
+        ] {
+            let text = WHOLE.replace(from, to);
+            assert_ne!(text, WHOLE);
+            let failure = SourceFile::parse(&text, Path::new("source.toml")).unwrap_err();
+            assert_eq!(failure.status, ExitStatus::Policy);
+            assert!(failure.message.contains(told), "{told}: {}", failure.message);
+            assert!(!failure.message.contains("secret"), "{}", failure.message);
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::{ArrayRef, AsArray, StringArray};
 use peristyle_model::types::CodeSystem;
 
 use crate::dice::{Dice, Weighted};
@@ -55,6 +55,11 @@ impl CodeBook {
         CodeBook { codes, background: Weighted::zipf(size), lists }
     }
 
+    /// All codes, by index.
+    pub(crate) fn strings(&self) -> &StringArray {
+        self.codes.as_string()
+    }
+
     /// Any made-up code.
     pub(crate) fn any(&self, dice: &mut Dice) -> i32 {
         self.background.draw(dice) as i32
@@ -66,7 +71,11 @@ impl PlantedList {
     pub(crate) fn events(&self, life: &Life, dice: &mut Dice) -> usize {
         // Two times in three it is health that decides, so that the same patients tend to have several lists.
         let luck = if dice.chance(2.0 / 3.0) { life.health } else { dice.unit() };
-        if luck < self.patient_rate { 1 + dice.geometric(self.events_per_patient - 1.0) } else { 0 }
+        if luck < self.patient_rate {
+            (1 + dice.geometric(self.events_per_patient - 1.0)).min(Dice::GEOMETRIC_MAX)
+        } else {
+            0
+        }
     }
 
     /// One of its codes.
@@ -105,7 +114,6 @@ fn made_up(system: CodeSystem, number: u64) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use arrow::array::AsArray;
     use std::collections::HashSet;
 
     #[test]

@@ -51,9 +51,12 @@ impl Dice {
         -mean * (1.0 - self.unit()).ln()
     }
 
+    /// The largest [`geometric`](Self::geometric) count.
+    pub(crate) const GEOMETRIC_MAX: usize = 1_000;
+
     /// A count with this mean and a long tail, at most 1,000.
     pub(crate) fn geometric(&mut self, mean: f64) -> usize {
-        self.exponential_floor(mean).min(1000)
+        self.exponential_floor(mean).min(Self::GEOMETRIC_MAX)
     }
 
     fn exponential_floor(&mut self, mean: f64) -> usize {

@@ -5,9 +5,12 @@ use peristyle_model::scalar::{Civil, days_from_civil, to_first_of_month};
 use crate::dice::Dice;
 use crate::world::World;
 
-/// Sexes as the catalogue spells them, with their share.
-pub(crate) const SEXES: [(&str, f64); 4] =
-    [("female", 0.503), ("male", 0.4958), ("intersex", 0.0002), ("unknown", 0.001)];
+/// Sexes as the catalogue spells them and as suppliers do, with their share.
+pub(crate) const SEXES: [(&str, &str, f64); 4] =
+    [("female", "F", 0.503), ("male", "M", 0.4958), ("intersex", "I", 0.0002), ("unknown", "U", 0.001)];
+
+/// What hospitals write of ethnicity; the last two say nothing.
+pub(crate) const ETHNICITIES: [&str; 10] = ["A", "C", "H", "J", "M", "N", "R", "S", "Z", "99"];
 
 /// A stay at one practice.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +78,18 @@ impl Life {
         f64::from(day - self.birth) / DAYS_A_YEAR
     }
 
+    /// The day of death as the practice has it: it does not hear of every one.
+    pub(crate) fn death_known_to_practice(&self, dice: &mut Dice) -> Option<i32> {
+        self.death.filter(|_| !dice.chance(0.02))
+    }
+
+    /// Ethnicity as a hospital wrote it in the record of that id: an index into [`ETHNICITIES`]. Mostly the same.
+    pub(crate) fn ethnicity_told(&self, id: i64) -> i32 {
+        let usual = (self.health * 1_000.0) as i32 % 20;
+        let usual = if usual < 12 { 0 } else { usual - 11 };
+        if id % 7 == 3 { (ETHNICITIES.len() as i32) - 1 - (id % 2) as i32 } else { usual.min(7) }
+    }
+
     /// Whether there is a day on which something could have happened.
     pub(crate) fn is_active(&self) -> bool {
         self.need > 0.0
@@ -130,7 +145,7 @@ fn age_of_death(age: f64, dice: &mut Dice) -> f64 {
 
 fn draw_sex(dice: &mut Dice) -> usize {
     let mut rest = dice.unit();
-    for (index, (_, share)) in SEXES.iter().enumerate() {
+    for (index, (_, _, share)) in SEXES.iter().enumerate() {
         if rest < *share {
             return index;
         }
@@ -149,6 +164,8 @@ fn draw_registrations(world: &World, birth: i32, death: Option<i32>, dice: &mut 
     } else {
         dice.between(birth.max(year(1965)), year(KNOWN_FROM).min(world.last_date))
     };
+    // Whoever was never registered is in no supplier's records.
+    start = start.min(end_of_life);
     let mut practice = world.any_practice(dice);
     let mut registrations = Vec::new();
     for _ in 0..MOVES_MAX {

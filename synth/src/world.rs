@@ -1,42 +1,29 @@
 //! What all patients of a population share: practices, vocabularies, frequencies.
 
-use peristyle_model::scalar::{Civil, days_from_civil};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringArray};
+use peristyle_model::scalar::{Civil, civil_from_days};
 use peristyle_model::types::CodeSystem;
 
 use crate::codes::CodeBook;
 use crate::dice::{Dice, Weighted};
 use crate::life::Life;
 use crate::population::Population;
-
-/// A general practice.
-pub(crate) struct Practice {
-    /// Index into [`REGIONS`]
-    pub(crate) region: usize,
-    /// Of 42 areas; each lies in one region
-    pub(crate) area: usize,
-    /// When its records became electronic
-    pub(crate) go_live: i32,
-}
-
-/// Regions with their share of the population, roughly.
-pub(crate) const REGIONS: [(&str, f64); 9] = [
-    ("North East", 0.05),
-    ("North West", 0.13),
-    ("Yorkshire and The Humber", 0.10),
-    ("East Midlands", 0.09),
-    ("West Midlands", 0.11),
-    ("East", 0.11),
-    ("London", 0.15),
-    ("South East", 0.16),
-    ("South West", 0.10),
-];
-
-/// Areas a region has, so that there are 42 in all, and numbers are never shared.
-const AREAS_PER_REGION: usize = 5;
-const AREAS: usize = 42;
+use crate::practices::{self, Practice};
+use crate::records::{addresses, appointments, deaths, medications};
 
 /// Purposes of the draws that no patient owns; patients count from 1.
 const NO_PATIENT: u64 = 0;
+const PRACTICES: u64 = 0;
+const NEIGHBOURHOODS: u64 = 1;
+
+/// A patient has at most so many times the mean of anything.
+const TIMES_MEAN_MAX: f64 = 50.0;
+
+/// Years that [`World::months`] counts from, and how many.
+const MONTHS_FROM: i32 = 2000;
+const MONTHS_YEARS: i32 = 100;
 
 /// What all patients share.
 pub(crate) struct World {
@@ -45,32 +32,50 @@ pub(crate) struct World {
     pub(crate) events_per_patient: f64,
     pub(crate) practices: Vec<Practice>,
     practice_sizes: Weighted,
+    /// Kind of area, and deprivation
+    pub(crate) neighbourhoods: Vec<(i64, i64)>,
+    pub(crate) appointment_states: Weighted,
+    pub(crate) places_of_death: Weighted,
     pub(crate) snomed: CodeBook,
     pub(crate) ctv3: CodeBook,
     pub(crate) dmd: CodeBook,
     pub(crate) icd10: CodeBook,
     pub(crate) opcs4: CodeBook,
+    /// `YYYYMM`, by [`World::month`]
+    pub(crate) months: ArrayRef,
     /// Mean of [`Life::need`] over patients, so that counts can be scaled to the mean that was asked for
     need_mean: f64,
+    /// No patient has more events, issues or appointments
+    records_max: i64,
+    /// Between the keys of 16 bytes of two patients, in their first half
+    key_stride: u64,
 }
 
 impl World {
     pub(crate) fn new(population: &Population) -> Self {
         let book = |system, size| CodeBook::new(system, size, &population.planted);
-        let practices = (population.patients / 8_000).clamp(8, 6_500) as usize;
-        let mut dice = Dice::new(population.seed, NO_PATIENT, 0);
+        let dice = &mut Dice::new(population.seed, NO_PATIENT, PRACTICES);
+        let practices = practices::draw(population, dice);
+        let planted_max = population.planted.len() * Dice::GEOMETRIC_MAX;
+        let records_max = (TIMES_MEAN_MAX * population.events_per_patient) as u64 + planted_max as u64 + 2;
         let mut world = World {
             seed: population.seed,
             last_date: population.last_date,
             events_per_patient: population.events_per_patient,
-            practices: draw_practices(practices, &mut dice),
-            practice_sizes: Weighted::new(&(0..practices).map(|_| dice.skew(0.5)).collect::<Vec<_>>()),
+            practice_sizes: Weighted::new(&practices.iter().map(|_| dice.skew(0.5)).collect::<Vec<_>>()),
+            practices,
+            neighbourhoods: addresses::neighbourhoods(&mut Dice::new(population.seed, NO_PATIENT, NEIGHBOURHOODS)),
+            appointment_states: Weighted::new(&appointments::STATES.map(|(_, _, share, _)| share)),
+            places_of_death: Weighted::new(&deaths::PLACES.map(|(_, share)| share)),
             snomed: book(CodeSystem::SnomedCt, 20_000),
             ctv3: book(CodeSystem::Ctv3, 20_000),
             dmd: book(CodeSystem::Dmd, 5_000),
             icd10: book(CodeSystem::Icd10, 3_000),
             opcs4: book(CodeSystem::Opcs4, 800),
+            months: months(),
             need_mean: 1.0,
+            records_max: records_max.next_power_of_two() as i64,
+            key_stride: u64::MAX / (population.patients + 1),
         };
         let sample = 1..=16_384;
         let sum: f64 = sample.clone().map(|patient| Life::draw(&world, patient).need).sum();
@@ -80,25 +85,53 @@ impl World {
 
     /// How many rows a patient has, where `mean` is the mean over all patients; at most fifty times the mean.
     pub(crate) fn count(&self, life: &Life, mean: f64, dice: &mut Dice) -> usize {
-        dice.round(mean * (life.need * life.skew / self.need_mean).min(50.0))
+        dice.round(mean * (life.need * life.skew / self.need_mean).min(TIMES_MEAN_MAX))
     }
 
     /// A practice, larger ones more often.
     pub(crate) fn any_practice(&self, dice: &mut Dice) -> usize {
         self.practice_sizes.draw(dice)
     }
+
+    /// Where a patient's ids of events, of issues and of appointments begin. The next patient's come after all of them,
+    /// and close, as real ones are.
+    pub(crate) fn first_event_id(&self, life: &Life) -> i64 {
+        life.patient * self.records_max
+    }
+
+    /// Where a patient's ids of consultations begin; those for medicines come after all others.
+    pub(crate) fn first_consultation_id(&self, life: &Life) -> i64 {
+        life.patient * 2 * self.records_max.max(medications::DAYS_MAX)
+    }
+
+    /// Where the ids of a patient's consultations for medicines begin.
+    pub(crate) fn first_medicine_consultation_id(&self, life: &Life) -> i64 {
+        self.first_consultation_id(life) + self.records_max.max(medications::DAYS_MAX)
+    }
+
+    /// The index of a day's month, as hospital records tell it.
+    pub(crate) fn month(&self, day: i32) -> i32 {
+        let Civil { year, month, .. } = civil_from_days(day);
+        ((year - MONTHS_FROM) * 12 + month as i32 - 1).clamp(0, MONTHS_YEARS * 12 - 1)
+    }
+
+    /// The key of 16 bytes by which EMIS knows a patient.
+    pub(crate) fn key(&self, patient: i64) -> [u8; 16] {
+        let mix = |salt: u64| mixed(self.seed ^ mixed(patient as u64 ^ salt));
+        // Keys ascend with patients, so that files ordered by either are ordered by both; the rest is noise.
+        let high = patient as u64 * self.key_stride + mix(1) % self.key_stride;
+        (u128::from(high) << 64 | u128::from(mix(2))).to_be_bytes()
+    }
 }
 
-fn draw_practices(count: usize, dice: &mut Dice) -> Vec<Practice> {
-    let regions = Weighted::new(&REGIONS.map(|(_, share)| share));
-    let (earliest, latest) = (2_005, 2_018);
-    (0..count)
-        .map(|_| {
-            let region = regions.draw(dice);
-            let area = (region * AREAS_PER_REGION + dice.below(AREAS_PER_REGION as u64) as usize).min(AREAS - 1);
-            let month = 1 + dice.below(12) as u32;
-            let go_live = days_from_civil(Civil { year: dice.between(earliest, latest), month, day: 1 });
-            Practice { region, area, go_live }
-        })
-        .collect()
+/// A bijection that leaves no trace of its argument's order (the finaliser of SplitMix64).
+fn mixed(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+fn months() -> ArrayRef {
+    let months = (0..MONTHS_YEARS * 12).map(|month| format!("{}{:02}", MONTHS_FROM + month / 12, 1 + month % 12));
+    Arc::new(StringArray::from_iter_values(months))
 }

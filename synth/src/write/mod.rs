@@ -17,9 +17,9 @@ use ::arrow::error::ArrowError;
 use crate::dice::Dice;
 use crate::error::SynthError;
 use crate::life::Life;
-use crate::order::{Chunk, Chunks};
+use crate::order::{Chunk, Chunks, Order};
 use crate::population::Population;
-use crate::tables::Table;
+use crate::tables::{Layout, Made, Rows, Table};
 use crate::world::World;
 
 /// Rows that are made and encoded at once, and so a Parquet row group: large enough to scan well, small enough that
@@ -94,6 +94,8 @@ impl Population {
     /// Writes tables as files `<table>.parquet` or `<table>.csv` into a folder, which is made if it is missing. A file
     /// has its name only when it is whole; one of that name is replaced.
     ///
+    /// CSV holds no bytes: tables of [`Layout::EmisV2`](crate::Layout::EmisV2) are refused in it.
+    ///
     /// `threads` share the work; the files do not depend on their number. `progress` is called from any of them.
     pub fn write_tables(
         &self,
@@ -104,11 +106,17 @@ impl Population {
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Vec<WrittenTable>, SynthError> {
         self.check()?;
-        std::fs::create_dir_all(folder).map_err(|source| SynthError::File { path: folder.into(), source })?;
+        if let Some(table) = tables.iter().find(|table| format == FileFormat::Csv && table.layout() == Layout::EmisV2) {
+            let (given, must) = (format!("CSV for {}", table.name()), "Parquet for tables of EMIS");
+            return Err(SynthError::Setting { setting: "the format", given, must });
+        }
         let world = World::new(self);
         let write = |table: &Table| {
+            let path = folder.join(format!("{}.{}", table.name(), format.extension()));
+            let parent = path.parent().unwrap_or(folder);
+            std::fs::create_dir_all(parent).map_err(|source| SynthError::File { path: parent.into(), source })?;
             let run = TableRun { population: self, world: &world, table: *table, threads: threads.max(1), progress };
-            run.write(&folder.join(format!("{}.{}", table.name(), format.extension())), format)
+            run.write(&path, format)
         };
         tables.iter().map(write).collect()
     }
@@ -149,13 +157,28 @@ struct Turn<S> {
 
 impl TableRun<'_> {
     fn chunks(&self) -> Chunks {
-        let rows_per_patient = self.table.rows_per_patient(self.world);
-        Chunks::new(self.population.order, self.population.seed, self.population.patients, rows_per_patient, CHUNK_ROWS)
+        match self.table.made() {
+            Made::Once(_) => Chunks::new(Order::ByPatient, 0, 1, 1.0, 1),
+            Made::PerPatient(_) => {
+                let Population { order, seed, patients, .. } = *self.population;
+                Chunks::new(order, seed, patients, self.table.rows_per_patient(self.world), CHUNK_ROWS)
+            }
+        }
     }
 
     /// The rows of a chunk.
-    fn batches<'c>(&'c self, chunk: &'c Chunk) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'c {
-        let mut rows = self.table.rows(self.world);
+    fn batches<'c>(&'c self, chunk: &'c Chunk) -> Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + 'c> {
+        match self.table.made() {
+            Made::Once(rows) => Box::new(std::iter::once(rows(self.world))),
+            Made::PerPatient(rows) => Box::new(self.patient_batches(chunk, rows(self.world))),
+        }
+    }
+
+    fn patient_batches<'c>(
+        &'c self,
+        chunk: &'c Chunk,
+        mut rows: Box<dyn Rows + 'c>,
+    ) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'c {
         let mut patients = chunk.patients();
         let mut done = false;
         std::iter::from_fn(move || {
@@ -169,17 +192,16 @@ impl TableRun<'_> {
                     break;
                 };
                 let life = Life::draw(self.world, patient);
-                let before = rows.len();
+                let before = rows.columns().len();
                 rows.add(&life, &mut Dice::new(self.world.seed, patient, self.table.purpose()));
+                let after = rows.columns().len();
                 if chunk.is_shuffled() {
-                    kept.extend(
-                        (before..rows.len()).filter(|row| chunk.holds(patient, row - before)).map(|row| row as u64),
-                    );
-                } else if rows.len() >= BATCH_ROWS {
+                    kept.extend((before..after).filter(|row| chunk.holds(patient, row - before)).map(|row| row as u64));
+                } else if after >= BATCH_ROWS {
                     break;
                 }
             }
-            let batch = rows.take();
+            let batch = rows.columns().take();
             if !chunk.is_shuffled() {
                 return Some(batch);
             }
@@ -190,13 +212,18 @@ impl TableRun<'_> {
 
     /// The table's columns, as an empty batch.
     fn empty(&self) -> Result<RecordBatch, SynthError> {
-        self.table.rows(self.world).take().map_err(|source| SynthError::Rows { table: self.table.name(), source })
+        let rows = match self.table.made() {
+            Made::Once(rows) => rows(self.world).map(|rows| rows.slice(0, 0)),
+            Made::PerPatient(rows) => rows(self.world).columns().take(),
+        };
+        rows.map_err(|source| SynthError::Rows { table: self.table.name(), source })
     }
 
     /// Writes beside the path, and gives the file its name when it is whole.
     fn write(&self, path: &Path, format: FileFormat) -> Result<WrittenTable, SynthError> {
         let failed = |source| SynthError::File { path: path.into(), source };
-        let unfinished = path.with_file_name(format!(".{}.part", self.table.name()));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let unfinished = path.with_file_name(format!(".{name}.part"));
         let rows = self.write_rows(&unfinished, path, format).inspect_err(|_| {
             // The first failure is the one to tell.
             let _ = std::fs::remove_file(&unfinished);
@@ -211,10 +238,14 @@ impl TableRun<'_> {
         let file = File::create(unfinished).map_err(|source| SynthError::File { path: path.into(), source })?;
         let file = BufWriter::with_capacity(1 << 20, file);
         let schema = self.empty()?.schema();
-        let ordered = self.population.order == crate::Order::ByPatient;
+        let of_patients = matches!(self.table.made(), Made::PerPatient(_));
+        let notes = parquet::Notes {
+            ordered: of_patients && self.population.order == Order::ByPatient,
+            as_of: self.population.last_date,
+        };
         match format {
             FileFormat::Parquet => {
-                let (sink, format) = parquet::open(file, schema, ordered, path)?;
+                let (sink, format) = parquet::open(file, schema, notes, path)?;
                 let (sink, rows) = self.run(&format, sink)?;
                 sink.finish()?;
                 Ok(rows)

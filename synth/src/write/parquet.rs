@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves};
@@ -14,9 +14,20 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
+use peristyle_model::scalar::{Civil, civil_from_days};
 
 use super::{Format, Sink};
 use crate::error::SynthError;
+use crate::tables::NUMBERS_ROWS;
+
+/// What a file says of itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Notes {
+    /// Whether rows ascend by the first column
+    pub(super) ordered: bool,
+    /// The extract's day
+    pub(super) as_of: i32,
+}
 
 /// Encodes row groups.
 pub(super) struct ParquetFormat {
@@ -35,12 +46,12 @@ pub(super) struct ParquetSink<W: Write + Send> {
 pub(super) fn open<W: Write + Send>(
     file: W,
     schema: SchemaRef,
-    ordered: bool,
+    notes: Notes,
     path: &Path,
 ) -> Result<(ParquetSink<W>, ParquetFormat), SynthError> {
     let failed = |source| SynthError::Parquet { path: path.into(), source };
     let options = ArrowWriterOptions::new()
-        .with_properties(properties(&schema, ordered).map_err(failed)?)
+        .with_properties(properties(&schema, notes).map_err(failed)?)
         // As a supplier's own tools would write it: no reader should need Arrow's notes to find its way.
         .with_skip_arrow_metadata(true);
     let writer = ArrowWriter::try_new_with_options(file, SchemaRef::clone(&schema), options).map_err(failed)?;
@@ -49,36 +60,30 @@ pub(super) fn open<W: Write + Send>(
     Ok((ParquetSink { writer, path: path.into() }, format))
 }
 
-fn properties(schema: &Schema, ordered: bool) -> Result<WriterProperties, ParquetError> {
+fn properties(schema: &Schema, notes: Notes) -> Result<WriterProperties, ParquetError> {
     // A page of 4 MiB holds a vocabulary, so that codes are never written out in full.
     const DICTIONARY_BYTES_MAX: usize = 4 << 20;
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX);
     for field in schema.fields() {
-        if is_row_id(field) {
-            // Each value is there once: differences are short, a dictionary would be as long as the column.
-            let path = ColumnPath::from(field.name().as_str());
+        let path = || ColumnPath::from(field.name().as_str());
+        if field.metadata().contains_key(NUMBERS_ROWS) {
+            // Each value is there once, or a few times in a row: differences are short, a dictionary would be long.
             properties = properties
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+                .set_column_dictionary_enabled(path(), false)
+                .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
         }
     }
-    if ordered {
-        let patient_id = SortingColumn { column_idx: 0, descending: false, nulls_first: false };
-        let ordered_by = KeyValue::new("peristyle.ordered_by".to_owned(), "patient_id".to_owned());
-        properties =
-            properties.set_sorting_columns(Some(vec![patient_id])).set_key_value_metadata(Some(vec![ordered_by]));
+    let Civil { year, month, day } = civil_from_days(notes.as_of);
+    let as_of = format!("{year:04}-{month:02}-{day:02}");
+    let mut written = vec![KeyValue::new("as_of".to_owned(), as_of)];
+    if let (true, Some(patient)) = (notes.ordered, schema.fields().first()) {
+        written.push(KeyValue::new("peristyle.ordered_by".to_owned(), patient.name().clone()));
+        let sorted = SortingColumn { column_idx: 0, descending: false, nulls_first: false };
+        properties = properties.set_sorting_columns(Some(vec![sorted]));
     }
-    Ok(properties.build())
-}
-
-/// Whether a column numbers rows, or nearly so.
-fn is_row_id(field: &Field) -> bool {
-    let named = field.name().ends_with("_id") || field.name().ends_with("_ident");
-    named
-        && field.data_type() == &DataType::Int64
-        && !["patient_id", "practice_pseudo_id"].contains(&field.name().as_str())
+    Ok(properties.set_key_value_metadata(Some(written)).build())
 }
 
 impl ParquetFormat {

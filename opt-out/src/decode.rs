@@ -10,15 +10,15 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch, RecordBatchOptions};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, filter_record_batch};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
 
 use crate::conform::{Conformer, Fault, patients};
 use crate::error::{Place, SourceError};
-use crate::patient_ids::{PatientId, PatientIds, Spans, patient_id_type};
+use crate::patient_ids::{PatientId, PatientIds, Spans};
 use crate::policy::{NotJudged, ScanPermit, SegmentTally, Verdict};
 use crate::predicate::{PredicateState, ScanPredicate};
-use crate::request::{ColumnRequest, PATIENT_ID};
+use crate::request::{ColumnRequest, PatientKeyColumn};
 use crate::source::{Flow, RawBatch, RawColumn, ReadRequest, SegmentRef, TableSource};
 
 /// What a scan is to do with every segment.
@@ -58,12 +58,12 @@ impl ScanTask {
         permit: ScanPermit,
         judged_by: Option<(ColumnRequest, usize)>,
     ) -> Self {
-        let patient_id = Field::new(PATIENT_ID, patient_id_type(source.patient_key.key_type), false);
+        let patient_id = source.patient_key.as_ref().map(PatientKeyColumn::field);
         Self {
             source: Arc::clone(source),
             permit,
             columns: Vec::new(),
-            read_schema: Arc::new(Schema::new(vec![patient_id])),
+            read_schema: Arc::new(Schema::new(patient_id.into_iter().collect::<Vec<_>>())),
             judged_by,
             predicate: None,
             output: vec![0],
@@ -176,11 +176,21 @@ impl Guard<'_> {
         self.metrics.rows_read.add(raw.rows);
         self.metrics.batches.add(1);
         let numbers = RowNumbers { first_row: self.task.permit.hides_nothing().then_some(raw.first_row) };
-        let (ids, columns) = self.permitted(raw, &numbers)?;
-        let span = if self.task.ordered { self.verify_order(&ids, &numbers)? } else { None };
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len() + 1);
-        let rows = ids.len();
-        arrays.push(ids.into_array());
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(raw.columns.len() + 1);
+        let (rows, span, columns) = match &self.task.source.patient_key {
+            Some(key) => {
+                let (ids, columns) = self.permitted(key, raw, &numbers)?;
+                let span = if self.task.ordered { self.verify_order(&ids, &numbers)? } else { None };
+                let rows = ids.len();
+                arrays.push(ids.into_array());
+                (rows, span, columns)
+            }
+            // Nobody's rows: a supplier's dictionary.
+            None => {
+                self.tally.read(raw.rows, raw.rows);
+                (raw.rows, None, raw.columns)
+            }
+        };
         for index in 0..self.conformers.len() {
             let (Some(conformer), Some(column)) = (self.conformers.get_mut(index), columns.get(index)) else {
                 return Err(self.stopped());
@@ -203,8 +213,12 @@ impl Guard<'_> {
 
     /// The rows that may be seen: those of permitted patients, and of these the rows that the permit lets through. What
     /// rows are judged by is looked at only where the patient is permitted.
-    fn permitted(&mut self, raw: RawBatch, numbers: &RowNumbers) -> Result<(PatientIds, Vec<RawColumn>), SourceError> {
-        let key = &self.task.source.patient_key;
+    fn permitted(
+        &mut self,
+        key: &PatientKeyColumn,
+        raw: RawBatch,
+        numbers: &RowNumbers,
+    ) -> Result<(PatientIds, Vec<RawColumn>), SourceError> {
         let ids = patients(&raw.patients, key.key_type).map_err(|fault| self.fault(&key.name, fault, numbers))?;
         let permit = &self.task.permit;
         let mut columns = raw.columns;

@@ -11,11 +11,12 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::Expr;
 use peristyle_policy::patients::KeyType;
 
+use crate::connector::{Connector, Exactly, RawTables, ViewColumn};
 use crate::error::{Place, SourceError};
 use crate::guarded_table::GuardedTable;
 use crate::patient_order::{PatientOrderExec, VerifiedTable};
 use crate::policy::{TableRemovals, TableTally, VerifiedPolicy};
-use crate::request::{EnclaveOptions, TableRequest};
+use crate::request::{EnclaveOptions, Location, TableRequest};
 use crate::session::GuardedSession;
 use crate::source::{FileStore, LocalFiles, SourceDirectory, SourceFile, TableSource};
 use crate::spill::SpillDirectory;
@@ -26,6 +27,8 @@ pub struct Enclave {
     parts: Arc<EnclaveParts>,
     spill: Arc<SpillDirectory>,
     opened: Mutex<Vec<OpenedTable>>,
+    /// Where tables are views over a supplier's
+    connected: Option<(Connector, RawTables)>,
 }
 
 /// A table that was opened, for the record.
@@ -35,11 +38,11 @@ struct OpenedTable {
 }
 
 /// What opening a table takes.
-struct EnclaveParts {
-    policy: VerifiedPolicy,
-    directory: Option<SourceDirectory>,
-    store: Box<dyn FileStore>,
-    options: EnclaveOptions,
+pub(crate) struct EnclaveParts {
+    pub(crate) policy: VerifiedPolicy,
+    pub(crate) directory: Option<SourceDirectory>,
+    pub(crate) store: Box<dyn FileStore>,
+    pub(crate) options: EnclaveOptions,
 }
 
 impl fmt::Debug for Enclave {
@@ -55,6 +58,25 @@ impl Enclave {
     /// A directory that cannot be read, or one for spilled rows that cannot be used.
     pub fn open_tables(directory: &Path, policy: VerifiedPolicy, options: EnclaveOptions) -> Result<Self, SourceError> {
         Self::new(Some(SourceDirectory::open(directory)?), Box::new(LocalFiles), policy, options)
+    }
+
+    /// Opens a directory of a supplier's raw tables, by the supplier's names, which a connector makes user-facing ones of.
+    ///
+    /// # Errors
+    /// As [`Enclave::open_tables`]; a policy whose registers know patients by other keys than the connector.
+    pub fn open_extract(
+        directory: &Path,
+        connector: Connector,
+        policy: VerifiedPolicy,
+        options: EnclaveOptions,
+    ) -> Result<Self, SourceError> {
+        let directory = Some(SourceDirectory::open(directory)?);
+        let mut enclave = Self::new(directory, Box::new(LocalFiles), policy, options)?;
+        let raw = RawTables::permitted(&connector, &enclave.parts)?;
+        let registered = enclave.session.register(&raw);
+        registered.map_err(|error| SourceError::Session { reason: error.strip_backtrace() })?;
+        enclave.connected = Some((connector, raw));
+        Ok(enclave)
     }
 
     /// An enclave without tables: for requests that bring their rows or name a file.
@@ -79,6 +101,7 @@ impl Enclave {
             parts: Arc::new(EnclaveParts { policy, directory, store, options }),
             spill,
             opened: Mutex::default(),
+            connected: None,
         })
     }
 
@@ -101,7 +124,8 @@ impl Enclave {
 
     /// What patients are known by in it.
     pub fn key_type(&self) -> KeyType {
-        self.parts.policy.key_type().unwrap_or(KeyType::Int)
+        let of_connector = self.connected.as_ref().map(|(connector, _)| connector.patient_key);
+        of_connector.or(self.parts.policy.key_type()).unwrap_or(KeyType::Int)
     }
 
     /// The policy that everything is read under.
@@ -113,7 +137,9 @@ impl Enclave {
     /// definition. A table that is read in two ways is there twice.
     pub fn removals(&self) -> Vec<TableRemovals> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.iter().map(|table| table.tally.removals()).collect()
+        let given = opened.iter().map(|table| table.tally.removals());
+        let raw = self.connected.iter().flat_map(|(_, raw)| raw.opened());
+        given.chain(raw.map(|(_, permit)| permit.tally().removals())).collect()
     }
 
     /// The files that were opened, by name, each once.
@@ -124,10 +150,11 @@ impl Enclave {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = self.parts.directory.as_ref();
         let mut files = BTreeMap::new();
-        for table in opened.iter() {
-            for file in &table.source.files {
+        let raw = self.connected.iter().flat_map(|(_, raw)| raw.opened()).flat_map(|(sources, _)| sources);
+        for source in opened.iter().map(|table| Arc::clone(&table.source)).chain(raw) {
+            for file in &source.files {
                 if let Place::File(path) = file.place() {
-                    files.entry(Arc::clone(path)).or_insert_with(|| Arc::clone(&table.source.table));
+                    files.entry(Arc::clone(path)).or_insert_with(|| Arc::clone(&source.table));
                 }
             }
         }
@@ -150,6 +177,9 @@ impl Enclave {
         request: &TableRequest,
         predicate: Option<Expr>,
     ) -> Result<Arc<dyn ExecutionPlan>, SourceError> {
+        if let (Some((connector, _)), Location::Table(_)) = (&self.connected, &request.location) {
+            return self.view_scan(connector, request, predicate).await;
+        }
         let (parts, wanted) = (Arc::clone(&self.parts), request.clone());
         let opened = tokio::task::spawn_blocking(move || {
             let directory = parts.directory.as_ref();
@@ -164,8 +194,9 @@ impl Enclave {
             .push(OpenedTable { source: Arc::clone(table.source()), tally: Arc::clone(table.permit().tally()) });
 
         let verified = VerifiedTable {
-            source: Arc::clone(table.source()),
-            patients: table.read_of_patients(),
+            table: Arc::clone(&request.name),
+            one_row_per_patient: request.one_row_per_patient,
+            patients: Some((Arc::clone(table.source()), table.read_of_patients())),
             _spill: Arc::clone(&self.spill),
         };
         // Planning sees no row, so its errors hold none: what they name is the request's.
@@ -173,6 +204,41 @@ impl Enclave {
         let plan = planned.map_err(|error: DataFusionError| {
             SourceError::find(&error).cloned().unwrap_or_else(|| failed(error.strip_backtrace()))
         })?;
+        Ok(Arc::new(PatientOrderExec::new(plan, Arc::new(verified))))
+    }
+
+    /// The same for a table that a connector's view makes.
+    async fn view_scan(
+        &self,
+        connector: &Connector,
+        request: &TableRequest,
+        predicate: Option<Expr>,
+    ) -> Result<Arc<dyn ExecutionPlan>, SourceError> {
+        let failed = |reason: String| SourceError::Request { table: Arc::clone(&request.name), reason };
+        if let Some(because) = connector.missing.get(&request.name) {
+            return Err(failed(format!("connector `{}` cannot give it: {because}", connector.name)));
+        }
+        let view = connector.views.get(&request.name);
+        let view = view.ok_or_else(|| failed(format!("connector `{}` has no view of it", connector.name)))?;
+        let at_fault = |reason: String| failed(format!("{}: its view {reason}", view.file));
+        let planned = self.session.plan_view(connector, view).await.map_err(at_fault)?;
+        let columns: Vec<ViewColumn> = request
+            .columns
+            .iter()
+            .map(|column| ViewColumn { name: Arc::clone(&column.name), column_type: column.column_type })
+            .collect();
+        connector.check_columns(&planned, &columns, Exactly::AtLeastThese).map_err(at_fault)?;
+        // Planning sees no row, so its errors hold none: what they name is the request's, or the manifest's.
+        let plan = self.session.plan_view_in_order(planned, &request.schema(), predicate).await;
+        let plan = plan.map_err(|error: DataFusionError| {
+            SourceError::find(&error).cloned().unwrap_or_else(|| failed(error.strip_backtrace()))
+        })?;
+        let verified = VerifiedTable {
+            table: Arc::clone(&request.name),
+            one_row_per_patient: request.one_row_per_patient,
+            patients: None,
+            _spill: Arc::clone(&self.spill),
+        };
         Ok(Arc::new(PatientOrderExec::new(plan, Arc::new(verified))))
     }
 

@@ -28,7 +28,6 @@ use futures::StreamExt;
 use crate::decode::{ScanMetrics, ScanTask};
 use crate::delivery::deliver;
 use crate::error::Place;
-use crate::request::PATIENT_ID;
 use crate::source::Partitions;
 
 /// Most files that a plan names.
@@ -47,8 +46,9 @@ pub(crate) struct GuardedScanExec {
 impl GuardedScanExec {
     pub(crate) fn try_new(task: ScanTask, partitions: Partitions, threads: usize) -> Result<Self> {
         let schema: SchemaRef = Arc::new(task.read_schema.project(&task.output)?);
+        let key = task.source.patient_key.as_ref().map(|key| key.delivered_as.as_ref());
         let properties = PlanProperties::new(
-            equivalences(&schema, partitions.ordered),
+            equivalences(&schema, key.filter(|_| partitions.ordered)),
             Partitioning::UnknownPartitioning(partitions.segments.len()),
             EmissionType::Incremental,
             Boundedness::Bounded,
@@ -64,14 +64,14 @@ impl GuardedScanExec {
 }
 
 /// The order of a table's rows: ascending by patient. (There are no NULLs to come first or last.)
-pub(crate) fn patient_order(schema: &Schema) -> Option<PhysicalSortExpr> {
-    let patient_id = Column::new_with_schema(PATIENT_ID, schema).ok()?;
+pub(crate) fn patient_order(schema: &Schema, key: &str) -> Option<PhysicalSortExpr> {
+    let patient_id = Column::new_with_schema(key, schema).ok()?;
     let options = SortOptions { descending: false, nulls_first: true };
     Some(PhysicalSortExpr { expr: Arc::new(patient_id), options })
 }
 
-fn equivalences(schema: &SchemaRef, ordered: bool) -> EquivalenceProperties {
-    match patient_order(schema).filter(|_| ordered) {
+fn equivalences(schema: &SchemaRef, ordered_by: Option<&str>) -> EquivalenceProperties {
+    match ordered_by.and_then(|key| patient_order(schema, key)) {
         Some(order) => EquivalenceProperties::new_with_orderings(Arc::clone(schema), [vec![order]]),
         None => EquivalenceProperties::new(Arc::clone(schema)),
     }
@@ -151,7 +151,8 @@ impl DisplayAs for GuardedScanExec {
         if let Some(predicate) = &self.task.predicate {
             write!(f, ", predicate={predicate}")?;
         }
-        let order = if self.partitions.ordered { PATIENT_ID } else { "none" };
+        let key = source.patient_key.as_ref().filter(|_| self.partitions.ordered);
+        let order = key.map_or("none", |key| &key.delivered_as);
         write!(f, ", order={order}, partitions={}", self.partitions.segments.len())
     }
 }

@@ -41,15 +41,27 @@ impl GuardedTable {
         options: &EnclaveOptions,
     ) -> Result<Self, SourceError> {
         request.check()?;
-        let permit = policy.permit_scan(request)?;
+        Self::open_under(policy.permit_scan(request)?, request, directory, store, options)
+    }
+
+    /// The same, where leave was taken before.
+    pub(crate) fn open_under(
+        permit: ScanPermit,
+        request: &TableRequest,
+        directory: Option<&SourceDirectory>,
+        store: &dyn FileStore,
+        options: &EnclaveOptions,
+    ) -> Result<Self, SourceError> {
         // What rows are judged by is read, whether or not anybody asks for it.
         let mut read = request.clone();
-        let judged_by = permit.judged_by().map(|column| {
+        let judged_by = permit.judged_by().map(|mut column| {
             let known = read.columns.iter().position(|known| known.name == column.name);
             let index = known.unwrap_or_else(|| {
                 read.columns.push(column.clone());
                 read.columns.len() - 1
             });
+            // A supplier's sentinels are no dates.
+            column.raw = read.columns.get(index).and_then(|known| known.raw.clone());
             // Without the column nothing could be judged, so a file that has it not is refused.
             read.columns.iter_mut().skip(index).take(1).for_each(|known| known.required = true);
             (column, index)
@@ -118,8 +130,9 @@ impl TableProvider for GuardedTable {
         let wanted = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
 
         // `patient_id` is always read, whether or not it is wanted: the mask needs it.
+        let keys = usize::from(self.source.patient_key.is_some());
         let mut read = wanted.clone();
-        read.push(0);
+        read.extend(0..keys);
         if let Some(predicate) = &predicate {
             predicate.for_each_column(&mut |column| read.extend(self.schema.index_of(column)));
         }
@@ -130,7 +143,7 @@ impl TableProvider for GuardedTable {
         let task = ScanTask {
             source: Arc::clone(&self.source),
             permit: self.permit.clone(),
-            columns: read.iter().filter_map(|column| column.checked_sub(1)).collect(),
+            columns: read.iter().filter_map(|column| column.checked_sub(keys)).collect(),
             read_schema: Arc::new(self.schema.project(&read)?),
             judged_by: self.judged_by.clone(),
             predicate,

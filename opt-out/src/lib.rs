@@ -10,6 +10,7 @@
 //! without its check, statistics of anything below the guard, and a cell's value in any error.
 
 mod conform;
+pub mod connector;
 mod decode;
 mod delivery;
 mod enclave;
@@ -30,6 +31,7 @@ mod spill;
 #[cfg(test)]
 mod tests;
 
+pub use connector::{Connector, ViewColumn, ViewError};
 pub use enclave::Enclave;
 pub use error::{Place, SourceError, ValueProblem};
 pub use guarded_table::GuardedTable;
@@ -40,6 +42,6 @@ pub use policy::{
 };
 pub use request::{
     Categories, ColumnRequest, ColumnType, EnclaveOptions, FileFormat, Location, PATIENT_ID, PatientKeyColumn,
-    TableActivation, TableRequest,
+    RawConversion, TableActivation, TableRequest,
 };
 pub use source::SourceFile;

@@ -39,9 +39,10 @@ pub(crate) struct PatientOrderExec {
 /// The table whose rows are verified, and what its plan must not outlive.
 #[derive(Debug)]
 pub(crate) struct VerifiedTable {
-    pub(crate) source: Arc<TableSource>,
-    /// How its rows are found again
-    pub(crate) patients: ScanTask,
+    pub(crate) table: Arc<str>,
+    pub(crate) one_row_per_patient: bool,
+    /// How its rows are found again, in its files; those of a view are not
+    pub(crate) patients: Option<(Arc<TableSource>, ScanTask)>,
     /// Rows may be spilled for as long as the plan lives
     pub(crate) _spill: Arc<SpillDirectory>,
 }
@@ -77,7 +78,7 @@ impl ExecutionPlan for PatientOrderExec {
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
-        let order = patient_order(&self.input.schema()).and_then(|order| LexOrdering::new([order]));
+        let order = patient_order(&self.input.schema(), PATIENT_ID).and_then(|order| LexOrdering::new([order]));
         vec![order.map(OrderingRequirements::from)]
     }
 
@@ -110,8 +111,7 @@ impl ExecutionPlan for PatientOrderExec {
         let state = (input, Neighbours::new(&self.table, &schema));
         let rows = stream::try_unfold(state, |(mut input, mut neighbours)| async move {
             let next = input.try_next().await;
-            let Some(batch) = next.map_err(|error| SourceError::of_rows(&neighbours.table.source.table, &error))?
-            else {
+            let Some(batch) = next.map_err(|error| SourceError::of_rows(&neighbours.table.table, &error))? else {
                 return Ok::<_, DataFusionError>(None);
             };
             neighbours.verify(&batch).await?;
@@ -123,7 +123,7 @@ impl ExecutionPlan for PatientOrderExec {
 
 impl DisplayAs for PatientOrderExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows = if self.table.source.one_row_per_patient { "one" } else { "any" };
+        let rows = if self.table.one_row_per_patient { "one" } else { "any" };
         write!(f, "PatientOrderExec: order={PATIENT_ID}, rows_per_patient={rows}")
     }
 }
@@ -141,8 +141,8 @@ impl Neighbours {
     }
 
     async fn verify(&mut self, batch: &RecordBatch) -> Result<(), SourceError> {
-        let source = &self.table.source;
-        let unsorted = || SourceError::Unsorted { table: Arc::clone(&source.table) };
+        let table = &self.table;
+        let unsorted = || SourceError::Unsorted { table: Arc::clone(&table.table) };
         let column = self.patient_id.and_then(|index| batch.columns().get(index)).ok_or_else(unsorted)?;
         let ids = PatientIds::of(column).ok_or_else(unsorted)?;
         let mut patients = 0;
@@ -152,7 +152,7 @@ impl Neighbours {
             return Err(unsorted());
         }
         let before = self.last.take();
-        let second = source.one_row_per_patient.then(|| {
+        let second = table.one_row_per_patient.then(|| {
             if before.is_some() && before == first {
                 return first;
             }
@@ -170,7 +170,7 @@ impl Neighbours {
 /// The error for a patient with two rows. Sorting has lost where they came from, so the files are read once more, for
 /// patients only.
 async fn duplicate(table: Arc<VerifiedTable>, patient: PatientId) -> SourceError {
-    let name = Arc::clone(&table.source.table);
+    let name = Arc::clone(&table.table);
     let found = tokio::task::spawn_blocking(move || rows_of(&table, &patient)).await.unwrap_or_default();
     match found.as_slice() {
         [(first, first_row), (second, row)] => SourceError::DuplicatePatient {
@@ -186,7 +186,8 @@ async fn duplicate(table: Arc<VerifiedTable>, patient: PatientId) -> SourceError
 /// Where the first two rows of a patient are.
 fn rows_of(table: &VerifiedTable, patient: &PatientId) -> Vec<(Place, Option<u64>)> {
     let mut found = Vec::new();
-    for segment in Partitions::of(&table.source, 1).segments.iter().flatten() {
+    let Some((source, patients)) = &table.patients else { return found };
+    for segment in Partitions::of(source, 1).segments.iter().flatten() {
         let place = segment.file.place();
         let mut look = |batch: GuardedBatch| {
             let ids = batch.rows.columns().first().and_then(PatientIds::of);
@@ -194,7 +195,7 @@ fn rows_of(table: &VerifiedTable, patient: &PatientId) -> Vec<(Place, Option<u64
             found.extend(rows.map(|row| (place.clone(), batch.first_row.map(|first| first + row as u64))));
             if found.len() < 2 { Flow::GoOn } else { Flow::Stop }
         };
-        if decode_segment(&table.patients, segment, &ScanMetrics::unseen(), &mut look).is_err() || found.len() >= 2 {
+        if decode_segment(patients, segment, &ScanMetrics::unseen(), &mut look).is_err() || found.len() >= 2 {
             break;
         }
     }

@@ -8,6 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use peristyle_policy::patients::KeyType;
 
+use crate::connector::NullValue;
 use crate::patient_ids::patient_id_type;
 
 /// The name of the column that every table has: whose row it is.
@@ -84,21 +85,43 @@ pub struct ColumnRequest {
     pub categories: Option<Categories>,
     /// Whether a file without it is an error; otherwise its rows read as NULL
     pub required: bool,
+    /// Of a supplier's raw column: how its values become those of the column. `None`: the file has them as they are
+    pub raw: Option<RawConversion>,
+}
+
+/// How a supplier's raw column is read. Its type need not be the wanted one: integers and bytes make texts, texts make
+/// numbers and dates, moments make days.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawConversion {
+    /// Values that stand for NULL
+    pub null_values: Arc<[NullValue]>,
 }
 
 /// The column of the patient's key, as a table's files have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatientKeyColumn {
-    /// Its name in the files; rows leave the enclave with it as [`PATIENT_ID`]
+    /// Its name in the files
     pub name: Arc<str>,
     /// What patients are known by
     pub key_type: KeyType,
+    /// The name under which it leaves the scan: [`PATIENT_ID`] for whoever asks the enclave
+    pub delivered_as: Arc<str>,
 }
 
 impl PatientKeyColumn {
     /// `patient_id`, an integer: as user-facing tables have it.
     pub fn patient_id() -> Self {
-        Self { name: PATIENT_ID.into(), key_type: KeyType::Int }
+        Self::of(PATIENT_ID.into(), KeyType::Int)
+    }
+
+    /// A column of that name, which leaves as [`PATIENT_ID`].
+    pub fn of(name: Arc<str>, key_type: KeyType) -> Self {
+        Self { name, key_type, delivered_as: PATIENT_ID.into() }
+    }
+
+    /// The field under which it leaves.
+    pub(crate) fn field(&self) -> Field {
+        Field::new(self.delivered_as.as_ref(), patient_id_type(self.key_type), false)
     }
 
     /// As a column that is asked for.
@@ -108,7 +131,7 @@ impl PatientKeyColumn {
             KeyType::Bytes16 => ColumnType::Bytes16,
             KeyType::Text => ColumnType::Str,
         };
-        ColumnRequest { name: Arc::clone(&self.name), column_type, categories: None, required: true }
+        ColumnRequest { name: Arc::clone(&self.name), column_type, categories: None, required: true, raw: None }
     }
 }
 
@@ -119,6 +142,8 @@ pub enum TableActivation {
     NotApplied,
     /// Its rows are judged by this column of dates
     ByColumn(Arc<str>),
+    /// Its rows are judged by this column of practices
+    ByPractice(Arc<str>),
     /// Nothing is said: only a policy that says it can open the table
     Unstated,
 }
@@ -186,8 +211,8 @@ pub struct TableRequest {
     pub name: Arc<str>,
     /// Where its rows are
     pub location: Location,
-    /// Whose rows they are
-    pub patient_key: PatientKeyColumn,
+    /// Whose rows they are; `None` for a supplier's dictionary, which has no patients
+    pub patient_key: Option<PatientKeyColumn>,
     /// How practice activation applies to it
     pub activation: TableActivation,
     /// Whether a patient with two rows is an error
@@ -197,12 +222,19 @@ pub struct TableRequest {
 }
 
 impl TableRequest {
-    /// The schema that the rows arrive in: `patient_id` (of the [type of its key](patient_id_type), never NULL), then the
-    /// columns, nullable, in order.
-    pub fn schema(&self) -> SchemaRef {
-        let patient_id = Field::new(PATIENT_ID, patient_id_type(self.patient_key.key_type), false);
+    /// The schema of files that have exactly what is wanted.
+    pub(crate) fn schema_of_files(&self) -> SchemaRef {
+        let key = self.patient_key.as_ref().map(|key| key.field().with_name(key.name.as_ref()));
         let columns = self.columns.iter().map(|c| Field::new(c.name.as_ref(), c.column_type.arrow_type(), true));
-        Arc::new(Schema::new(std::iter::once(patient_id).chain(columns).collect::<Vec<_>>()))
+        Arc::new(Schema::new(key.into_iter().chain(columns).collect::<Vec<_>>()))
+    }
+
+    /// The schema that the rows arrive in: `patient_id` (of the [type of its key](patient_id_type), never NULL), then the
+    /// columns, nullable, in order. A table of nobody has no `patient_id`.
+    pub fn schema(&self) -> SchemaRef {
+        let patient_id = self.patient_key.as_ref().map(PatientKeyColumn::field);
+        let columns = self.columns.iter().map(|c| Field::new(c.name.as_ref(), c.column_type.arrow_type(), true));
+        Arc::new(Schema::new(patient_id.into_iter().chain(columns).collect::<Vec<_>>()))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use datafusion::common::TableReference;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -12,6 +13,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{Expr, SessionConfig, SessionContext, cast, ident};
 
+use crate::connector::{Connector, PlannedView, RawTables, View};
 use crate::guarded_table::GuardedTable;
 use crate::leaf_rule::{self, OnlyGuardedLeaves};
 use crate::request::{EnclaveOptions, PATIENT_ID};
@@ -84,6 +86,48 @@ impl GuardedSession {
         };
         let plan = rows.create_physical_plan().await?;
         // The rule has seen it; a plan that leaves the enclave is looked at once more, whatever the rules were.
+        leaf_rule::check(plan.as_ref())?;
+        if plan.properties().output_partitioning().partition_count() != 1 {
+            return Err(DataFusionError::Internal("a sorted plan has one partition".into()));
+        }
+        Ok(plan)
+    }
+
+    /// Takes a supplier's raw tables, by name.
+    pub(crate) fn register(&self, raw: &RawTables) -> Result<()> {
+        for (name, table) in raw.tables() {
+            self.context.register_table(TableReference::bare(name.as_ref()), Arc::clone(table) as _)?;
+        }
+        Ok(())
+    }
+
+    /// Plans a connector's view.
+    pub(crate) async fn plan_view(&self, connector: &Connector, view: &View) -> Result<PlannedView, String> {
+        connector.plan(&self.context, view).await
+    }
+
+    /// A plan for a view's rows that the predicate holds for, in order of patient, in one partition.
+    pub(crate) async fn plan_view_in_order(
+        &self,
+        PlannedView(rows): PlannedView,
+        schema: &SchemaRef,
+        predicate: Option<Expr>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let found: Vec<(String, DataType)> =
+            rows.schema().fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect();
+        let as_wanted = |field: &Arc<Field>| {
+            let is_so = found.iter().any(|(name, found)| name == field.name() && found == field.data_type());
+            if is_so { ident(field.name()) } else { recast(field, field.data_type().clone()) }
+        };
+        let mut rows = rows.select(schema.fields().iter().map(as_wanted).collect::<Vec<_>>())?;
+        if let Some(predicate) = predicate {
+            rows = rows.filter(predicate)?;
+        }
+        if let Some(memory) = &self.sort_memory {
+            memory.expect(self.context.copied_config().target_partitions());
+        }
+        let rows = rows.sort(vec![ident(PATIENT_ID).sort(true, true)])?;
+        let plan = rows.create_physical_plan().await?;
         leaf_rule::check(plan.as_ref())?;
         if plan.properties().output_partitioning().partition_count() != 1 {
             return Err(DataFusionError::Internal("a sorted plan has one partition".into()));

@@ -53,7 +53,7 @@ pub(crate) fn request(
         ActivationFilter::Unstated => TableActivation::Unstated,
     };
     let key_type = if matches!(location, Location::Given(_)) { KeyType::Int } else { key_type };
-    let patient_key = PatientKeyColumn { name: PATIENT_ID.into(), key_type };
+    let patient_key = Some(PatientKeyColumn::of(PATIENT_ID.into(), key_type));
     let one_row_per_patient = table.one_row_per_patient;
     Ok(TableRequest { name, location, patient_key, activation, one_row_per_patient, columns })
 }
@@ -84,6 +84,7 @@ fn column_request(column: &Column) -> ColumnRequest {
         column_type: column_type(column.value_type.physical()),
         categories: categories(column.categories()),
         required: column.is_not_null(),
+        raw: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod moments;
+mod raw;
 mod strings;
 mod text;
 mod typed;
@@ -13,9 +14,10 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use peristyle_policy::patients::KeyType;
 
+use crate::connector::NullValue;
 use crate::error::{SourceError, ValueProblem};
 use crate::patient_ids::PatientIds;
-use crate::request::{Categories, ColumnRequest, ColumnType};
+use crate::request::{Categories, ColumnRequest, ColumnType, RawConversion};
 use crate::source::RawColumn;
 use strings::DictionaryEntries;
 
@@ -35,11 +37,11 @@ impl Fault {
 }
 
 /// Whether a file's column of that type can be read as the wanted type. The widths may differ, the kind may not.
-pub(crate) fn accepts(wanted: ColumnType, found: &DataType) -> bool {
-    if found.is_null() {
+pub(crate) fn accepts(wanted: &ColumnRequest, found: &DataType) -> bool {
+    if found.is_null() || (wanted.raw.is_some() && raw::accepts(wanted.column_type, found)) {
         return true;
     }
-    match wanted {
+    match wanted.column_type {
         ColumnType::Bool => matches!(found, DataType::Boolean),
         ColumnType::Int => found.is_integer(),
         ColumnType::Float => {
@@ -91,7 +93,18 @@ impl Conformer {
     }
 
     /// An array of the column's [Arrow type](ColumnType::arrow_type), as long as `rows`.
-    pub(crate) fn conform(&mut self, raw: &RawColumn, rows: usize) -> Result<ArrayRef, Fault> {
+    pub(crate) fn conform(&mut self, found: &RawColumn, rows: usize) -> Result<ArrayRef, Fault> {
+        match self.column.raw.clone() {
+            None => self.conform_as_is(found, rows, &[]),
+            Some(RawConversion { null_values }) => {
+                let found = raw::prepared(found, self.column.column_type, &null_values)?;
+                let array = self.conform_as_is(&found, rows, &null_values)?;
+                raw::without(array, &null_values)
+            }
+        }
+    }
+
+    fn conform_as_is(&mut self, raw: &RawColumn, rows: usize, null_values: &[NullValue]) -> Result<ArrayRef, Fault> {
         let column_type = self.column.column_type;
         let array = match raw {
             RawColumn::Missing => return Ok(new_null_array(&column_type.arrow_type(), rows)),
@@ -107,7 +120,7 @@ impl Conformer {
                 ColumnType::Moment => Arc::new(moments::moments(array)?),
                 ColumnType::Bytes16 => Arc::new(bytes::typed(array)?),
                 ColumnType::Str => {
-                    return strings::conform(array, self.column.categories.as_ref(), &mut self.entries);
+                    return strings::conform(array, self.column.categories.as_ref(), null_values, &mut self.entries);
                 }
             },
             RawColumn::Text(cells) => match column_type {
@@ -120,7 +133,7 @@ impl Conformer {
                 ColumnType::Bytes16 => Arc::new(bytes::text(cells)?),
                 ColumnType::Str => {
                     let array = text::strings(cells)?;
-                    return strings::conform(&array, self.column.categories.as_ref(), &mut self.entries);
+                    return strings::conform(&array, self.column.categories.as_ref(), null_values, &mut self.entries);
                 }
             },
         };
@@ -173,7 +186,7 @@ impl crate::request::TableRequest {
     pub(crate) fn check(&self) -> Result<(), SourceError> {
         let refuse = |reason: String| Err(SourceError::Request { table: Arc::clone(&self.name), reason });
         let mut names: Vec<&str> = self.columns.iter().map(|column| column.name.as_ref()).collect();
-        names.push(&self.patient_key.name);
+        names.extend(self.patient_key.as_ref().map(|key| key.name.as_ref()));
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find_map(|pair| (pair.first() == pair.last()).then(|| pair.first())) {
             return refuse(format!("column `{}` is asked for twice", twice.copied().unwrap_or_default()));

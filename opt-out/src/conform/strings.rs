@@ -8,6 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type};
 
 use super::Fault;
+use crate::connector::NullValue;
 use crate::error::ValueProblem;
 use crate::request::Categories;
 
@@ -29,10 +30,12 @@ struct Exceptions {
 }
 
 impl DictionaryEntries {
-    fn new(found: &ArrayRef, categories: Option<&Categories>) -> Result<Self, Fault> {
+    fn new(found: &ArrayRef, categories: Option<&Categories>, null_values: &[NullValue]) -> Result<Self, Fault> {
         let entries = cast(found, &DataType::Utf8).map_err(|_| Fault::UnexpectedArray)?;
         let strings = entries.as_string_opt::<i32>().ok_or(Fault::UnexpectedArray)?;
-        let is_null: Vec<bool> = strings.iter().map(|entry| entry.is_none()).collect();
+        let stands_for_null =
+            |entry: &str| null_values.iter().any(|null| matches!(null, NullValue::Text(text) if text == entry));
+        let is_null: Vec<bool> = strings.iter().map(|entry| entry.is_none_or(stands_for_null)).collect();
         let is_refused = match categories {
             Some(Categories::Str(accepted)) => {
                 let accepted: HashSet<&str> = accepted.iter().map(AsRef::as_ref).collect();
@@ -78,6 +81,7 @@ fn share_buffers(one: &ArrayRef, other: &ArrayRef) -> bool {
 pub(super) fn conform(
     array: &ArrayRef,
     categories: Option<&Categories>,
+    null_values: &[NullValue],
     last: &mut Option<DictionaryEntries>,
 ) -> Result<ArrayRef, Fault> {
     let dictionary: ArrayRef = match array.data_type() {
@@ -88,7 +92,7 @@ pub(super) fn conform(
     let found = dictionary.values();
     let entries = match last.take() {
         Some(entries) if share_buffers(&entries.found, found) => entries,
-        _ => DictionaryEntries::new(found, categories)?,
+        _ => DictionaryEntries::new(found, categories, null_values)?,
     };
     let keys = cast(dictionary.keys(), &DataType::Int32).map_err(|_| Fault::UnexpectedArray)?;
     // A key that does not fit would be cast to NULL.

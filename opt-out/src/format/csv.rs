@@ -140,7 +140,7 @@ impl OpenedFile for CsvFile {
 
         let cell_of = |&column: &usize| TextColumn::new(self.indices.columns.get(column).copied().flatten());
         let mut columns: Vec<TextColumn> = request.columns.iter().map(cell_of).collect();
-        let mut patients = TextColumn::new(Some(self.indices.patient_id));
+        let mut patients = TextColumn::new(self.indices.patient_id);
         let (mut first_row, mut rows, mut scratch) = (1_u64, 0_usize, Vec::new());
         loop {
             let at = self.at(Some(first_row + rows as u64));

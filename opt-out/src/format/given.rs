@@ -22,9 +22,9 @@ pub(crate) struct GivenRows {
 impl GivenRows {
     pub(crate) fn open(rows: &RecordBatch, request: &TableRequest) -> Result<Self, SourceError> {
         let indices = ColumnIndices::find_typed(rows.schema_ref(), request, &Place::Given)?;
-        let patient_ids = rows.columns().get(indices.patient_id);
-        let key_type = request.patient_key.key_type;
-        let patients = patient_ids.map(|ids| conform::patients(&RawColumn::Typed(Arc::clone(ids)), key_type));
+        let patient_ids = indices.patient_id.and_then(|index| rows.columns().get(index));
+        let patients = patient_ids.zip(request.patient_key.as_ref());
+        let patients = patients.map(|(ids, key)| conform::patients(&RawColumn::Typed(Arc::clone(ids)), key.key_type));
         // Looking costs less than sorting. Rows without a patient are found when they are read.
         let ordered = patients.is_some_and(|patients| patients.is_ok_and(|patients| patients.runs(|_| {})));
         let segments = [Segment { weight: rows.num_rows() as u64, patients: None }];

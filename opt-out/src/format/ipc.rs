@@ -142,7 +142,8 @@ impl IpcFile {
         }
         let schema: Arc<Schema> = Arc::new(fb_to_schema(schema));
         let indices = ColumnIndices::find_typed(&schema, request, &place)?;
-        let ordered = schema.metadata().get(ORDERED_BY_KEY).is_some_and(|column| **column == *request.patient_key.name);
+        let key = request.patient_key.as_ref().map(|key| key.name.as_ref());
+        let ordered = key.is_some() && schema.metadata().get(ORDERED_BY_KEY).map(String::as_str) == key;
 
         let pairs = schema.metadata().clone();
         let every_column: Vec<usize> = (0..request.columns.len()).collect();

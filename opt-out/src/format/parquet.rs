@@ -65,19 +65,26 @@ impl ParquetFile {
         let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options.with_schema(schema))
             .map_err(damaged)?;
 
-        let leaf = leaves(&metadata, &[indices.patient_id]).first().copied().unwrap_or(indices.patient_id);
-        let found = metadata.schema().field(indices.patient_id).data_type();
+        let key = indices.patient_id.and_then(|index| {
+            let leaf = leaves(&metadata, &[index]).first().copied()?;
+            Some((leaf, metadata.schema().field(index).data_type()))
+        });
         let (mut groups, mut segments, mut first_row) = (Vec::new(), Vec::new(), 1);
         for (row_group, group) in metadata.metadata().row_groups().iter().enumerate() {
             let weight = u64::try_from(group.num_rows()).map_err(|_| damaged(ParquetError::EOF(String::new())))?;
             if weight > 0 {
                 groups.push(GroupOfRows { row_group, first_row });
-                segments.push(Segment { weight, patients: patient_range(group, leaf, found) });
+                segments.push(Segment {
+                    weight,
+                    patients: key.and_then(|(leaf, found)| patient_range(group, leaf, found)),
+                });
                 first_row += weight;
             }
         }
         let ranges: Vec<_> = segments.iter().map(|segment| segment.patients.clone()).collect();
-        let ordered = promises_order(metadata.metadata(), &request.patient_key.name, leaf, &ranges);
+        let ordered = key
+            .zip(request.patient_key.as_ref())
+            .is_some_and(|((leaf, _), key)| promises_order(metadata.metadata(), &key.name, leaf, &ranges));
         Ok(Self { table, path: Arc::clone(path), place, file, metadata, indices, groups, segments, ordered })
     }
 

@@ -90,6 +90,14 @@ impl Enforcement {
         }
     }
 
+    /// Which rows of a raw table of registrations are read.
+    pub(super) fn at_activated_practices(&self, column: &str) -> RowRule {
+        match &self.activation {
+            Some(_) => RowRule::AtActivatedPractices { practice_column: column.to_owned() },
+            None => RowRule::AllRows,
+        }
+    }
+
     /// Whether no patient is hidden, whoever they are.
     pub(crate) fn hides_nobody(&self) -> bool {
         self.type_one.is_none() && self.national.is_none() && self.activation.is_none()

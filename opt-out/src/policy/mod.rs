@@ -99,8 +99,11 @@ impl VerifiedPolicy {
     pub(crate) fn permit_scan(&self, request: &TableRequest) -> Result<ScanPermit, SourceError> {
         let refused = |reason: String| SourceError::Policy { table: Arc::clone(&request.name), reason };
         let enforcement = &self.enforcement;
-        if let Some(key_type) = enforcement.key_type().filter(|known| *known != request.patient_key.key_type) {
-            let (ours, theirs) = (key_type.key(), request.patient_key.key_type.key());
+        let known_by = request.patient_key.as_ref().map(|key| key.key_type);
+        if let (Some(key_type), Some(found)) = (enforcement.key_type(), known_by)
+            && key_type != found
+        {
+            let (ours, theirs) = (key_type.key(), found.key());
             return Err(refused(format!(
                 "its patients are known by {theirs}, and those of the policy's registers by {ours}: they cannot be held \
                  against each other"
@@ -111,9 +114,12 @@ impl VerifiedPolicy {
         let stated = match &request.activation {
             TableActivation::NotApplied => CatalogueStatement::NotApplied,
             TableActivation::ByColumn(column) => CatalogueStatement::ByColumn(column),
-            TableActivation::Unstated => CatalogueStatement::Unstated,
+            TableActivation::ByPractice(_) | TableActivation::Unstated => CatalogueStatement::Unstated,
         };
-        let rule = enforcement.row_rule(short, stated).map_err(|error| refused(error.to_string()))?;
+        let rule = match &request.activation {
+            TableActivation::ByPractice(column) => enforcement.at_activated_practices(column),
+            _ => enforcement.row_rule(short, stated).map_err(|error| refused(error.to_string()))?,
+        };
         Ok(ScanPermit {
             rows: ActiveRows::of(&rule, enforcement),
             enforcement: Arc::clone(enforcement),
@@ -160,7 +166,7 @@ impl ScanPermit {
     /// The column that rows are judged by, where they are: it is read whether or not anybody asks for it.
     pub(crate) fn judged_by(&self) -> Option<ColumnRequest> {
         let (name, column_type) = self.rows.column()?;
-        Some(ColumnRequest { name: Arc::clone(name), column_type, categories: None, required: true })
+        Some(ColumnRequest { name: Arc::clone(name), column_type, categories: None, required: true, raw: None })
     }
 
     /// Where what was removed is counted.

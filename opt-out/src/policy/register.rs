@@ -32,6 +32,7 @@ const BATCH_ROWS: usize = 8192;
 pub(super) struct OpenedRegister<'p> {
     register: &'p Register,
     request: TableRequest,
+    key: PatientKeyColumn,
     permit: ScanPermit,
     paths: Vec<PathBuf>,
     files: Vec<Arc<dyn OpenedFile>>,
@@ -80,7 +81,13 @@ impl Columns {
             Some(at) if self.wanted.get(at).is_some_and(|known| known.column_type == column_type) => Ok(at),
             Some(_) => Err(RegisterError::ColumnTwice { register: register.id, column: name.to_owned() }),
             None => {
-                self.wanted.push(ColumnRequest { name: name.into(), column_type, categories: None, required: true });
+                self.wanted.push(ColumnRequest {
+                    name: name.into(),
+                    column_type,
+                    categories: None,
+                    required: true,
+                    raw: None,
+                });
                 Ok(self.wanted.len() - 1)
             }
         }
@@ -132,10 +139,11 @@ impl<'p> OpenedRegister<'p> {
                 (Arc::from(written.as_str()), location)
             }
         };
+        let key = PatientKeyColumn::of(register.key_column.as_str().into(), key_type);
         let request = TableRequest {
             name,
             location,
-            patient_key: PatientKeyColumn { name: register.key_column.as_str().into(), key_type },
+            patient_key: Some(key.clone()),
             activation: TableActivation::NotApplied,
             one_row_per_patient: false,
             columns: columns.wanted.clone(),
@@ -149,7 +157,7 @@ impl<'p> OpenedRegister<'p> {
         paths.iter().try_for_each(|path| check_seal(register, path, is_text))?;
         let permit = ScanPermit::to_read_a_register(&request.name);
         let files = found.open(&request, &LocalFiles, &permit).map_err(unusable)?;
-        Ok(Self { register, request, permit, paths, files, columns, pins })
+        Ok(Self { register, request, key, permit, paths, files, columns, pins })
     }
 
     /// The files, and the folder where the register is a whole folder.
@@ -229,7 +237,7 @@ impl<'p> OpenedRegister<'p> {
                 problem,
             },
         };
-        let key = &self.request.patient_key;
+        let key = &self.key;
         let keys = patients(&raw.patients, key.key_type).map_err(|found| fault(&key.name, found))?;
         let mut arrays = Vec::with_capacity(conformers.len());
         for (conformer, column) in conformers.iter_mut().zip(&raw.columns) {

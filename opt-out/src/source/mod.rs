@@ -44,7 +44,7 @@ pub(crate) struct RawBatch {
     pub(crate) first_row: u64,
     /// How many rows there are
     pub(crate) rows: usize,
-    /// Whose rows they are; never `Missing`
+    /// Whose rows they are; `Missing` where they are nobody's
     pub(crate) patients: RawColumn,
     /// The wanted columns, in the order they were asked for
     pub(crate) columns: Vec<RawColumn>,
@@ -116,7 +116,7 @@ pub(crate) trait OpenedFile: fmt::Debug + Send + Sync {
 pub(crate) struct TableSource {
     pub(crate) table: Arc<str>,
     pub(crate) one_row_per_patient: bool,
-    pub(crate) patient_key: PatientKeyColumn,
+    pub(crate) patient_key: Option<PatientKeyColumn>,
     pub(crate) columns: Arc<[ColumnRequest]>,
     /// None for rows that came with the request
     pub(crate) format: Option<FileFormat>,
@@ -161,7 +161,8 @@ impl TableSource {
 /// Where a file's columns are: the indices of `patient_id` and of each column of the request.
 #[derive(Clone, Debug)]
 pub(crate) struct ColumnIndices {
-    pub(crate) patient_id: usize,
+    /// None for a table of nobody
+    pub(crate) patient_id: Option<usize>,
     pub(crate) columns: Vec<Option<usize>>,
 }
 
@@ -181,12 +182,14 @@ impl ColumnIndices {
             }
         }
         let table = || Arc::clone(&request.name);
-        let key = &request.patient_key.name;
-        let patient_id = *index_of.get(key.as_bytes()).ok_or_else(|| SourceError::PatientIdMissing {
-            table: table(),
-            place: place.clone(),
-            column: Arc::clone(key),
-        })?;
+        let find_key = |key: &PatientKeyColumn| {
+            index_of.get(key.name.as_bytes()).copied().ok_or_else(|| SourceError::PatientIdMissing {
+                table: table(),
+                place: place.clone(),
+                column: Arc::clone(&key.name),
+            })
+        };
+        let patient_id = request.patient_key.as_ref().map(find_key).transpose()?;
         let mut columns = Vec::with_capacity(request.columns.len());
         for column in &request.columns {
             let index = index_of.get(column.name.as_bytes()).copied();
@@ -202,11 +205,11 @@ impl ColumnIndices {
     /// The same for a typed file, whose types are checked too.
     pub(crate) fn find_typed(schema: &Schema, request: &TableRequest, place: &Place) -> Result<Self, SourceError> {
         let indices = Self::find(schema.fields().iter().map(|f| f.name().as_bytes()), request, place)?;
-        let patient_id = request.patient_key.request();
+        let patient_id = request.patient_key.as_ref().map(PatientKeyColumn::request);
         let wanted = request.columns.iter().zip(&indices.columns).filter_map(|(column, i)| i.map(|i| (column, i)));
-        for (column, index) in wanted.chain([(&patient_id, indices.patient_id)]) {
+        for (column, index) in wanted.chain(patient_id.as_ref().zip(indices.patient_id)) {
             let found = schema.field(index).data_type();
-            if !crate::conform::accepts(column.column_type, found) || (index == indices.patient_id && found.is_null()) {
+            if !crate::conform::accepts(column, found) || (Some(index) == indices.patient_id && found.is_null()) {
                 return Err(SourceError::WrongType {
                     table: Arc::clone(&request.name),
                     place: place.clone(),
@@ -223,7 +226,7 @@ impl ColumnIndices {
     /// reader must be asked for.
     pub(crate) fn projection(&self, wanted: &[usize]) -> Vec<usize> {
         let found = wanted.iter().filter_map(|&column| self.columns.get(column).copied().flatten());
-        let mut projection: Vec<usize> = found.chain([self.patient_id]).collect();
+        let mut projection: Vec<usize> = found.chain(self.patient_id).collect();
         projection.sort_unstable();
         projection.dedup();
         projection
@@ -245,6 +248,6 @@ impl ColumnIndices {
             .iter()
             .map(|&column| self.columns.get(column).copied().flatten().map_or(RawColumn::Missing, array))
             .collect();
-        RawBatch { first_row, rows, patients: array(self.patient_id), columns }
+        RawBatch { first_row, rows, patients: self.patient_id.map_or(RawColumn::Missing, array), columns }
     }
 }

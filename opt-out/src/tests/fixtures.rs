@@ -140,7 +140,7 @@ pub(super) fn request(columns: &str) -> TableRequest {
     TableRequest {
         name: "ehrql.tables.core.patients".into(),
         location: Location::Table("patients".into()),
-        patient_key: PatientKeyColumn::patient_id(),
+        patient_key: Some(PatientKeyColumn::patient_id()),
         activation: TableActivation::NotApplied,
         one_row_per_patient: false,
         columns: columns.split_whitespace().map(column).collect(),
@@ -158,6 +158,7 @@ fn column(written: &str) -> ColumnRequest {
         column_type: column_type(kind.trim_end_matches('!')),
         categories: None,
         required: kind.ends_with('!'),
+        raw: None,
     }
 }
 

@@ -253,8 +253,8 @@ fn keys_of_every_type() {
         let listed = format!("patient:{kind} of:date\n2 2026-06-15\n");
         let place = Place::new(&policy_text(key, &rules, ""), &[("type_one.parquet", &listed)]);
         let lines = format!("person:{kind} a:int\n1 10\n2 20\n2 21\n3 30\n");
-        let patient_key = PatientKeyColumn { name: "person".into(), key_type };
-        let wanted = TableRequest { patient_key, ..request("a:int") };
+        let patient_key = PatientKeyColumn::of("person".into(), key_type);
+        let wanted = TableRequest { patient_key: Some(patient_key), ..request("a:int") };
         for format in FORMATS {
             if key_type == KeyType::Bytes16 && FileFormat::of_path(Path::new(format)).unwrap() >= FileFormat::Csv {
                 continue;
@@ -268,8 +268,9 @@ fn keys_of_every_type() {
         }
         // A table that is known by other keys cannot be held against the register.
         let other = if key_type == KeyType::Int { KeyType::Text } else { KeyType::Int };
-        let patient_key = PatientKeyColumn { name: "patient_id".into(), key_type: other };
-        let wanted = TableRequest { patient_key, location: Location::Given(patients([1])), ..request("") };
+        let patient_key = PatientKeyColumn::of("patient_id".into(), other);
+        let wanted =
+            TableRequest { patient_key: Some(patient_key), location: Location::Given(patients([1])), ..request("") };
         let enclave = place.tables.enclave_with(place.verify("[]").unwrap(), options());
         let refused = run(&enclave, &wanted, None).unwrap_err();
         assert!(refused.contains("its patients are known by"), "{refused}");

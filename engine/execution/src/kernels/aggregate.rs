@@ -8,8 +8,8 @@ use datafusion::common::{Result, internal_err};
 use peristyle_model::graph::Aggregation;
 use peristyle_model::scalar::Fault;
 
-use super::fsum::exact_sum;
-use super::{FaultRows, without_rows};
+use super::fsum::{exact_mean, exact_sum};
+use super::FaultRows;
 use crate::rows::DomainRows;
 use crate::vector::{StrColumn, Vector, str_array};
 
@@ -34,10 +34,8 @@ pub(crate) fn aggregate(
         (Aggregation::Min, source) => extreme(source, offsets, Ordering::Less),
         (Aggregation::Max, source) => extreme(source, offsets, Ordering::Greater),
         (Aggregation::Sum, Vector::Int(array)) => sum_ints(array, offsets, faults),
-        (Aggregation::Sum, Vector::Float(array)) => sum_floats(array, offsets, faults, |sum, _| sum),
-        (Aggregation::Mean, Vector::Float(array)) => {
-            sum_floats(array, offsets, faults, |sum, count| sum / count as f64)
-        }
+        (Aggregation::Sum, Vector::Float(array)) => Ok(sum_floats(array, offsets, faults)),
+        (Aggregation::Mean, Vector::Float(array)) => Ok(mean_floats(array, offsets)),
         (Aggregation::Mean, Vector::Int(array)) => Ok(mean_ints(array, offsets)),
         _ => internal_err!("an aggregation met a type that it does not take"),
     }
@@ -164,27 +162,18 @@ fn mean_ints(array: &Int64Array, offsets: &[u32]) -> Vector {
     Vector::Float(means.collect::<Vec<_>>().into())
 }
 
-fn sum_floats(
-    array: &Float64Array,
-    offsets: &[u32],
-    faults: &mut FaultRows,
-    finish: impl Fn(f64, usize) -> f64,
-) -> Result<Vector> {
-    let mut sums = Vec::with_capacity(offsets.len());
-    let mut missing = Vec::new();
-    for (patient, rows) in ranges(offsets).enumerate() {
-        let count = rows.clone().filter(|row| array.is_valid(*row)).count();
-        let sum = if count == 0 { Ok(0.0) } else { exact_sum(valid_values(array, rows)) };
-        if count == 0 || sum.is_err() {
-            missing.push(patient);
-        }
-        if let Err(fault) = sum {
-            faults.note(patient, fault);
-        }
-        sums.push(finish(sum.unwrap_or_default(), count.max(1)));
-    }
-    let nulls = without_rows(sums.len(), None, &missing);
-    Ok(Vector::Float(Float64Array::new(sums.into(), nulls)))
+fn sum_floats(array: &Float64Array, offsets: &[u32], faults: &mut FaultRows) -> Vector {
+    let sums = ranges(offsets).enumerate().map(|(patient, rows)| {
+        let values = valid_values(array, rows);
+        values.clone().next()?;
+        exact_sum(values).inspect_err(|fault| faults.note(patient, *fault)).ok()
+    });
+    Vector::Float(sums.collect::<Vec<_>>().into())
+}
+
+fn mean_floats(array: &Float64Array, offsets: &[u32]) -> Vector {
+    let means = ranges(offsets).map(|rows| exact_mean(valid_values(array, rows)));
+    Vector::Float(means.collect::<Vec<_>>().into())
 }
 
 /// Whether each patient has a row.

@@ -19,6 +19,24 @@ pub(crate) fn exact_sum(values: impl Iterator<Item = f64> + Clone) -> Computed<f
     finite(sum_of_parts(values))
 }
 
+/// The exact sum divided by the number of values; none of nothing. It lies among the values, so it is never a fault, also
+/// where their sum would be one.
+pub(crate) fn exact_mean(values: impl Iterator<Item = f64> + Clone) -> Option<f64> {
+    // Room for more rows than a block can have. A power of two rounds nothing but what is too small to matter here.
+    const SCALE: f64 = (1u64 << 32) as f64;
+    let count = values.clone().count();
+    if count == 0 {
+        return None;
+    }
+    Some(match exact_sum(values.clone()) {
+        Ok(sum) => sum / count as f64,
+        Err(_) => {
+            let mean = sum_of_parts(values.map(|value| value / SCALE)) / count as f64;
+            (mean * SCALE).clamp(f64::MIN, f64::MAX)
+        }
+    })
+}
+
 fn finite(sum: f64) -> Computed<f64> {
     if sum.is_finite() { Ok(sum) } else { Err(Fault::FloatOverflow) }
 }
@@ -78,7 +96,7 @@ fn round_parts(parts: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::exact_sum;
+    use super::{exact_mean, exact_sum};
 
     #[test]
     fn sums_are_exact_and_do_not_depend_on_order() {
@@ -104,5 +122,22 @@ mod tests {
             assert!(exact_sum(values.into_iter()).is_err(), "{values:?}");
         }
         assert_eq!(exact_sum([f64::MAX, -f64::MAX].into_iter()), Ok(0.0));
+    }
+
+    #[test]
+    fn a_mean_is_finite_where_the_sum_is_not() {
+        let table: [(&[f64], Option<f64>); 7] = [
+            (&[], None),
+            (&[1.5], Some(1.5)),
+            (&[0.1, 0.2, 0.3], Some(0.6 / 3.0)),
+            (&[f64::MAX, f64::MAX], Some(f64::MAX)),
+            (&[f64::MIN; 5], Some(f64::MIN)),
+            (&[f64::MAX, f64::MAX, f64::MIN, f64::MIN], Some(0.0)),
+            (&[1e308, 1e308, -5e307], Some(5e307)),
+        ];
+        for (values, expected) in table {
+            assert_eq!(exact_mean(values.iter().copied()), expected, "{values:?}");
+            assert_eq!(exact_mean(values.iter().rev().copied()), expected, "{values:?} backwards");
+        }
     }
 }

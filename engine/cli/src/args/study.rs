@@ -1,0 +1,104 @@
+//! `generate-dataset`, `generate-measures` and `explain`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use peristyle_outputs::DisclosureControl;
+use peristyle_policy::Name;
+
+/// A definition and what its code is told.
+#[derive(Debug, Args)]
+pub(crate) struct DefinitionArguments {
+    /// The definition: a `.json` document, a `.py` file (serialised by `ehrql`), or `-` for a document on stdin
+    #[arg(value_name = "DEF")]
+    pub(crate) definition: PathBuf,
+    /// Passed to the definition's Python code, after `--`
+    #[arg(last = true, value_name = "PARAMETERS")]
+    pub(crate) parameters: Vec<OsString>,
+}
+
+/// Where the tables are, and what the run may see of them.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArguments {
+    /// A folder of user-facing tables of people who do not exist: one file or folder of files per table, as .parquet,
+    /// .arrow, .csv or .csv.gz. No policy applies
+    #[arg(long, value_name = "DIR", conflicts_with = "source")]
+    pub(crate) dummy_tables: Option<PathBuf>,
+    /// A file that says where an extract, its policy and its audit ledger are. The policy applies
+    #[arg(long, value_name = "FILE.toml", requires = "project")]
+    pub(crate) source: Option<PathBuf>,
+    /// The project that asks; needed under a policy
+    #[arg(long, value_name = "NAME", value_parser = project, requires = "source", conflicts_with = "dummy_tables")]
+    pub(crate) project: Option<Name>,
+    /// The project's permissions, a JSON list of names [default: those in EHRQL_PERMISSIONS]
+    #[arg(long, value_name = "JSON")]
+    pub(crate) permissions: Option<String>,
+    /// The signed record of an emergency set-aside
+    #[arg(long, value_name = "FILE.json", requires = "source", conflicts_with = "dummy_tables")]
+    pub(crate) set_aside: Option<PathBuf>,
+}
+
+/// A project's name, fit for the audit ledger.
+pub(super) fn project(text: &str) -> Result<Name, String> {
+    let begins = text.starts_with(|first: char| first.is_ascii_alphabetic());
+    Name::parse(text).ok().filter(|_| begins).ok_or_else(|| {
+        "a project's name has 1 to 100 letters, digits, `-`, `_` or `.`, and begins with a letter".to_owned()
+    })
+}
+
+/// `generate-dataset`
+#[derive(Debug, Args)]
+pub(crate) struct GenerateDataset {
+    #[command(flatten)]
+    pub(crate) definition: DefinitionArguments,
+    #[command(flatten)]
+    pub(crate) source: SourceArguments,
+    /// A file ending in .arrow, .csv, .csv.gz or .parquet, or FOLDER/:ENDING for several tables [default: the console]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+}
+
+/// `generate-measures`
+#[derive(Debug, Args)]
+pub(crate) struct GenerateMeasures {
+    #[command(flatten)]
+    pub(crate) definition: DefinitionArguments,
+    #[command(flatten)]
+    pub(crate) source: SourceArguments,
+    /// A file ending in .arrow, .csv, .csv.gz or .parquet, or FOLDER/:ENDING for a file per measure [default: the
+    /// console]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+    /// Whether small counts are suppressed and others rounded; where a policy locks it, `off` needs a permission
+    /// [default: what the definition says, else on]
+    #[arg(long, value_enum, value_name = "ON|OFF")]
+    pub(crate) disclosure_control: Option<Switch>,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// Suppress and round
+    On,
+    /// Leave counts as they are
+    Off,
+}
+
+impl From<Switch> for DisclosureControl {
+    fn from(switch: Switch) -> Self {
+        match switch {
+            Switch::On => DisclosureControl::On,
+            Switch::Off => DisclosureControl::Off,
+        }
+    }
+}
+
+/// `explain`
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) definition: DefinitionArguments,
+    #[command(flatten)]
+    pub(crate) source: SourceArguments,
+}

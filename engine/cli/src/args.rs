@@ -2,6 +2,8 @@
 
 mod audit;
 mod policy;
+mod study;
+mod synth;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -9,13 +11,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use peristyle_outputs::DisclosureControl;
-use peristyle_policy::Name;
-use peristyle_synth::FileFormat;
+use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::audit::{AuditCommand, AuditRepair, AuditShow, AuditVerify};
 pub(crate) use self::policy::{Counts, PolicyCheck, PolicyCommand, PolicyKeygen, PolicyShow, PolicySign, PolicyVerify};
+use self::study::project;
+pub(crate) use self::study::{
+    DefinitionArguments, Explain, GenerateDataset, GenerateMeasures, SourceArguments, Switch,
+};
+pub(crate) use self::synth::Synth;
 
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -75,102 +79,6 @@ impl Command {
     }
 }
 
-/// A definition and what its code is told.
-#[derive(Debug, Args)]
-pub(crate) struct DefinitionArguments {
-    /// The definition: a `.json` document, a `.py` file (serialised by `ehrql`), or `-` for a document on stdin
-    #[arg(value_name = "DEF")]
-    pub(crate) definition: PathBuf,
-    /// Passed to the definition's Python code, after `--`
-    #[arg(last = true, value_name = "PARAMETERS")]
-    pub(crate) parameters: Vec<OsString>,
-}
-
-/// Where the tables are, and what the run may see of them.
-#[derive(Debug, Args)]
-pub(crate) struct SourceArguments {
-    /// A folder of user-facing tables of people who do not exist: one file or folder of files per table, as .parquet,
-    /// .arrow, .csv or .csv.gz. No policy applies
-    #[arg(long, value_name = "DIR", conflicts_with = "source")]
-    pub(crate) dummy_tables: Option<PathBuf>,
-    /// A file that says where an extract, its policy and its audit ledger are. The policy applies
-    #[arg(long, value_name = "FILE.toml", requires = "project")]
-    pub(crate) source: Option<PathBuf>,
-    /// The project that asks; needed under a policy
-    #[arg(long, value_name = "NAME", value_parser = project, requires = "source", conflicts_with = "dummy_tables")]
-    pub(crate) project: Option<Name>,
-    /// The project's permissions, a JSON list of names [default: those in EHRQL_PERMISSIONS]
-    #[arg(long, value_name = "JSON")]
-    pub(crate) permissions: Option<String>,
-    /// The signed record of an emergency set-aside
-    #[arg(long, value_name = "FILE.json", requires = "source", conflicts_with = "dummy_tables")]
-    pub(crate) set_aside: Option<PathBuf>,
-}
-
-/// A project's name, fit for the audit ledger.
-pub(crate) fn project(text: &str) -> Result<Name, String> {
-    let begins = text.starts_with(|first: char| first.is_ascii_alphabetic());
-    Name::parse(text).ok().filter(|_| begins).ok_or_else(|| {
-        "a project's name has 1 to 100 letters, digits, `-`, `_` or `.`, and begins with a letter".to_owned()
-    })
-}
-
-/// `generate-dataset`
-#[derive(Debug, Args)]
-pub(crate) struct GenerateDataset {
-    #[command(flatten)]
-    pub(crate) definition: DefinitionArguments,
-    #[command(flatten)]
-    pub(crate) source: SourceArguments,
-    /// A file ending in .arrow, .csv, .csv.gz or .parquet, or FOLDER/:ENDING for several tables [default: the console]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) output: Option<String>,
-}
-
-/// `generate-measures`
-#[derive(Debug, Args)]
-pub(crate) struct GenerateMeasures {
-    #[command(flatten)]
-    pub(crate) definition: DefinitionArguments,
-    #[command(flatten)]
-    pub(crate) source: SourceArguments,
-    /// A file ending in .arrow, .csv, .csv.gz or .parquet, or FOLDER/:ENDING for a file per measure [default: the
-    /// console]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) output: Option<String>,
-    /// Whether small counts are suppressed and others rounded; where a policy locks it, `off` needs a permission
-    /// [default: what the definition says, else on]
-    #[arg(long, value_enum, value_name = "ON|OFF")]
-    pub(crate) disclosure_control: Option<Switch>,
-}
-
-/// On or off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Switch {
-    /// Suppress and round
-    On,
-    /// Leave counts as they are
-    Off,
-}
-
-impl From<Switch> for DisclosureControl {
-    fn from(switch: Switch) -> Self {
-        match switch {
-            Switch::On => DisclosureControl::On,
-            Switch::Off => DisclosureControl::Off,
-        }
-    }
-}
-
-/// `explain`
-#[derive(Debug, Args)]
-pub(crate) struct Explain {
-    #[command(flatten)]
-    pub(crate) definition: DefinitionArguments,
-    #[command(flatten)]
-    pub(crate) source: SourceArguments,
-}
-
 /// `conformance`
 #[derive(Debug, Args)]
 pub(crate) struct Conformance {
@@ -191,51 +99,6 @@ pub(crate) struct Demo {
     /// How many patients to make up
     #[arg(long, default_value_t = 20_000, value_name = "N")]
     pub(crate) patients: u64,
-}
-
-/// `synth`
-#[derive(Debug, Args)]
-pub(crate) struct Synth {
-    /// How many patients
-    #[arg(long, value_name = "N")]
-    pub(crate) patients: u64,
-    /// Clinical events per patient, on average
-    #[arg(long, value_name = "K")]
-    pub(crate) events_per_patient: f64,
-    /// The folder to write to; it must be empty, or not there yet
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-    /// Another seed makes another population
-    #[arg(long, default_value_t = 0, value_name = "S")]
-    pub(crate) seed: u64,
-    /// The format of the files
-    #[arg(long, value_enum, default_value = "parquet", value_name = "FORMAT")]
-    pub(crate) format: SynthFormat,
-    /// Shuffle the rows, rather than order them by patient
-    #[arg(long)]
-    pub(crate) unordered: bool,
-    /// Make only these tables
-    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
-    pub(crate) tables: Vec<String>,
-    /// A definition whose code lists some patients shall have; may be repeated
-    #[arg(long = "definition", value_name = "DEF")]
-    pub(crate) definitions: Vec<PathBuf>,
-}
-
-/// The formats that tables can be made in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SynthFormat {
-    Parquet,
-    Csv,
-}
-
-impl From<SynthFormat> for FileFormat {
-    fn from(format: SynthFormat) -> Self {
-        match format {
-            SynthFormat::Parquet => FileFormat::Parquet,
-            SynthFormat::Csv => FileFormat::Csv,
-        }
-    }
 }
 
 /// Says what is wrong with the command line, or gives the help that was asked for.
@@ -306,6 +169,8 @@ mod tests {
             "peristyle demo --log-format json --ehrql /opt/ehrql --root r",
             "peristyle synth --patients 10 --events-per-patient 2.5 --out d --definition a.json --definition b.py",
             "peristyle synth --patients 1 --events-per-patient 0 --out d --tables patients,apcs --unordered --format csv",
+            "peristyle synth --patients 9 --events-per-patient 9 --out d --registers --last-date 2026-11-24",
+            "peristyle synth --patients 9 --events-per-patient 9 --out d --layout emisv2 --definition a.json --percent-coded .1",
         ] {
             if let Err(error) = Arguments::try_parse_from(line.split(' ')) {
                 panic!("{line}: {error}");

@@ -7,7 +7,7 @@ use std::time::Instant;
 use peristyle_model::graph::{Constant, Kind};
 use peristyle_model::types::{CodeSystem, ValueType};
 use peristyle_model::{Definition, NodeId, Op};
-use peristyle_synth::{Order, Planted, Population, Table};
+use peristyle_synth::{Layout, Order, Planted, Population, Table};
 
 use crate::args::Synth;
 use crate::definition;
@@ -18,21 +18,9 @@ use crate::ui::{self, Progress};
 
 /// Makes the tables.
 pub(crate) fn run(command: &Synth, settings: &Settings) -> Result<ExitStatus, Failure> {
-    let tables = tables(&command.tables)?;
-    let mut planted = Vec::new();
-    for path in &command.definitions {
-        planted.extend(code_lists(&definition::load(path, &[], settings)?));
-    }
-    planted.dedup();
+    let tables = tables(command)?;
     refuse_files(&command.out)?;
-    let population = Population {
-        patients: command.patients,
-        events_per_patient: command.events_per_patient,
-        seed: command.seed,
-        planted,
-        order: if command.unordered { Order::Shuffled } else { Order::ByPatient },
-        ..Population::default()
-    };
+    let population = population(command, settings)?;
     let started = Instant::now();
     let bar = Progress::bar(0, "synth");
     let progress = |progress: peristyle_synth::Progress| {
@@ -44,24 +32,51 @@ pub(crate) fn run(command: &Synth, settings: &Settings) -> Result<ExitStatus, Fa
     drop(bar);
     for table in &written {
         let (rows, size) = (ui::count(table.rows), indicatif::HumanBytes(table.bytes));
-        ui::show(&format!("{:<24} {rows:>13} rows {size:>12}  {}\n", table.table.name(), table.path.display()))?;
+        ui::show(&format!("{:<26} {rows:>13} rows {size:>12}  {}\n", table.table.name(), table.path.display()))?;
     }
     ui::show(&format!("{} patients in {}\n", ui::count(command.patients), ui::span(started.elapsed())))?;
     Ok(ExitStatus::Success)
 }
 
-fn tables(names: &[String]) -> Result<Vec<Table>, Failure> {
-    if names.is_empty() {
-        return Ok(Table::ALL.to_vec());
+fn population(command: &Synth, settings: &Settings) -> Result<Population, Failure> {
+    let mut planted = Vec::new();
+    for path in &command.definitions {
+        planted.extend(code_lists(&definition::load(path, &[], settings)?));
     }
+    planted.sort_by(|a: &Planted, b| (a.system, &a.codes).cmp(&(b.system, &b.codes)));
+    planted.dedup();
+    if let Some(percent) = command.percent_coded {
+        planted.iter_mut().for_each(|list| list.patient_rate = percent / 100.0);
+    }
+    let default = Population::default();
+    Ok(Population {
+        patients: command.patients,
+        events_per_patient: command.events_per_patient,
+        seed: command.seed,
+        planted,
+        order: if command.unordered { Order::Shuffled } else { Order::ByPatient },
+        last_date: command.last_date.unwrap_or(default.last_date),
+    })
+}
+
+/// The tables that were asked for: all of the layout, or some.
+fn tables(command: &Synth) -> Result<Vec<Table>, Failure> {
+    let layout = Layout::from(command.layout);
     let table = |name: &String| {
-        peristyle_synth::Layout::User.table(name).ok_or_else(|| {
-            let known = Table::ALL.map(Table::name).join(", ");
+        layout.table(name).ok_or_else(|| {
+            let known = layout.tables().iter().map(|table| table.name()).collect::<Vec<_>>().join(", ");
             Failure::new(ExitStatus::Arguments, format!("there is no table `{name}` to make"))
                 .help(format!("give some of {known}"))
         })
     };
-    names.iter().map(table).collect()
+    let mut tables = match command.tables.as_slice() {
+        [] => layout.tables().to_vec(),
+        names => names.iter().map(table).collect::<Result<Vec<_>, _>>()?,
+    };
+    if command.registers && layout == Layout::User {
+        tables.extend(Table::REGISTERS);
+    }
+    Ok(tables)
 }
 
 /// Two sets of tables in one folder would not fit together.

@@ -14,11 +14,11 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
-use peristyle_model::scalar::{Civil, civil_from_days};
+use peristyle_model::scalar::format_date;
 
 use super::{Format, Sink};
 use crate::error::SynthError;
-use crate::tables::NUMBERS_ROWS;
+use crate::tables::{LOOKED_UP, NUMBERS_ROWS};
 
 /// What a file says of itself.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +63,9 @@ pub(super) fn open<W: Write + Send>(
 fn properties(schema: &Schema, notes: Notes) -> Result<WriterProperties, ParquetError> {
     // A page of 4 MiB holds a vocabulary, so that codes are never written out in full.
     const DICTIONARY_BYTES_MAX: usize = 4 << 20;
+    // A row group holds fewer codes. So a filter is a hundredth of its column: rare codes are ruled out at that price.
+    const BLOOM_CODES_MAX: u64 = 32_768;
+    const BLOOM_FALSE_POSITIVES: f64 = 0.05;
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX);
@@ -74,10 +77,14 @@ fn properties(schema: &Schema, notes: Notes) -> Result<WriterProperties, Parquet
                 .set_column_dictionary_enabled(path(), false)
                 .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
         }
+        if field.metadata().contains_key(LOOKED_UP) {
+            properties = properties
+                .set_column_bloom_filter_enabled(path(), true)
+                .set_column_bloom_filter_fpp(path(), BLOOM_FALSE_POSITIVES)
+                .set_column_bloom_filter_max_ndv(path(), BLOOM_CODES_MAX);
+        }
     }
-    let Civil { year, month, day } = civil_from_days(notes.as_of);
-    let as_of = format!("{year:04}-{month:02}-{day:02}");
-    let mut written = vec![KeyValue::new("as_of".to_owned(), as_of)];
+    let mut written = vec![KeyValue::new("as_of".to_owned(), format_date(notes.as_of))];
     if let (true, Some(patient)) = (notes.ordered, schema.fields().first()) {
         written.push(KeyValue::new("peristyle.ordered_by".to_owned(), patient.name().clone()));
         let sorted = SortingColumn { column_idx: 0, descending: false, nulls_first: false };

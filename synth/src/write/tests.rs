@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::Arc;
 
-use ::arrow::array::{Array, AsArray};
+use ::arrow::array::{Array, AsArray, RecordBatch};
 use ::arrow::compute::concat_batches;
 use ::arrow::datatypes::{DataType, Int64Type};
 use ::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -109,6 +110,10 @@ fn parquet_reads_back_with_its_order() {
         let is_noted = note.is_some_and(|notes| notes.iter().any(|note| note.key == "peristyle.ordered_by"));
         assert_eq!(is_noted, order == Order::ByPatient);
         assert_eq!(metadata.row_group(0).sorting_columns().is_some(), order == Order::ByPatient);
+        let columns = metadata.row_group(0).columns().iter();
+        let filtered = columns.filter(|column| column.bloom_filter_offset().is_some());
+        let names: Vec<_> = filtered.map(|column| column.column_path().string()).collect();
+        assert_eq!(names, ["snomedct_code", "ctv3_code"], "a filter for each column of codes");
         let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
         assert_eq!(rows(&batches), rows(&population.batches(user("clinical_events")).unwrap()));
     }
@@ -237,6 +242,14 @@ fn settings_without_sense_are_refused() {
     ] {
         assert_eq!(population.batches(user("patients")).unwrap_err().to_string(), want);
     }
+}
+
+#[test]
+fn keys_of_bytes_are_not_written_as_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let tables = Layout::EmisV2.tables();
+    let error = small().write_tables(folder.path(), tables, FileFormat::Csv, 1, &|_| ()).unwrap_err();
+    assert_eq!(error.to_string(), "the format is CSV for patient, but must be Parquet for tables of EMIS");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod conformance;
 mod definitions;
 mod governed;
 mod interruptions;
+mod mistaken;
 mod outputs;
 mod place;
 mod policy;

@@ -1,0 +1,137 @@
+//! Whole connectors: those that are here, and what is said of broken ones.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod broken;
+mod fixtures;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use peristyle_opt_out::connector::RowsOf;
+
+use crate::{LoadError, Manifest, ScaffoldError, builtin, check, expected_columns, load, scaffold};
+use fixtures::Clinic;
+
+fn summary(manifest: &Manifest) -> String {
+    let connector = &manifest.connector;
+    let of_patients = connector.raw.values().filter(|table| matches!(table.rows_of, RowsOf::Patients(_))).count();
+    let columns: usize = connector.raw.values().map(|table| table.columns.len()).sum();
+    let mut text = format!(
+        "{}: patients by {}; {} raw tables, {of_patients} of them of patients; {columns} columns; {} views\n",
+        connector.name,
+        connector.patient_key.key(),
+        connector.raw.len(),
+        connector.views.len(),
+    );
+    for (register, table) in &manifest.registers {
+        text.push_str(&format!("  register {}: {table}\n", register.key()));
+    }
+    for (table, linked) in &manifest.linked {
+        let link = &manifest.links[&linked.by];
+        text.push_str(&format!(
+            "  {table}.{} is a key of {:?} by {}.{}\n",
+            linked.column, link.patients, link.table, link.column
+        ));
+    }
+    for (table, because) in &connector.missing {
+        text.push_str(&format!("  without {table}: {because}\n"));
+    }
+    text
+}
+
+#[test]
+fn the_connectors_that_are_here_pass() {
+    let example = format!("{}/example-linked", env!("CARGO_MANIFEST_DIR"));
+    let mut summaries = String::new();
+    for name in builtin().chain([example.as_str()]) {
+        let manifest = load(name).unwrap_or_else(|error| panic!("{error}"));
+        let problems: Vec<String> = check(&manifest).iter().map(ToString::to_string).collect();
+        assert!(problems.is_empty(), "{}", problems.join("\n"));
+        summaries.push_str(&summary(&manifest));
+    }
+    insta::assert_snapshot!(summaries);
+}
+
+/// What is embedded is what lies here, views that were added since included.
+#[test]
+fn what_is_embedded_is_up_to_date() {
+    for name in builtin() {
+        let embedded = load(name).unwrap();
+        let lies_here = load(&format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let texts = |manifest: &Manifest| -> Vec<_> {
+            manifest.connector.views.iter().map(|(table, view)| (table.clone(), view.sql.clone())).collect()
+        };
+        assert_eq!(texts(&embedded), texts(&lies_here), "{name}");
+        assert_eq!(embedded.connector.raw, lies_here.connector.raw, "{name}");
+        assert_eq!(embedded.connector.missing, lies_here.connector.missing, "{name}");
+    }
+}
+
+#[test]
+fn a_new_connector_passes() {
+    let place = tempfile::tempdir().unwrap();
+    let written = scaffold("asthma-clinic", place.path()).unwrap();
+    let relative: Vec<&Path> = written.iter().map(|path| path.strip_prefix(place.path()).unwrap()).collect();
+    let names = ["manifest.toml", "views/ehrql.tables.core.patients.sql", "policy.example.toml", "vectors.jsonl"];
+    assert_eq!(relative, names.map(|name| PathBuf::from("asthma-clinic").join(name)));
+    let manifest = load(place.path().join("asthma-clinic").to_str().unwrap()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(check(&manifest), []);
+    assert!(manifest.connector.views.contains_key("ehrql.tables.core.patients"));
+}
+
+#[test]
+fn a_new_connector_takes_nobodys_place() {
+    let place = tempfile::tempdir().unwrap();
+    scaffold("mine", place.path()).unwrap();
+    let manifest = place.path().join("mine/manifest.toml");
+    fs::write(&manifest, "changed").unwrap();
+    let exists = ScaffoldError::Exists { path: place.path().join("mine") };
+    assert_eq!(scaffold("mine", place.path()), Err(exists));
+    assert_eq!(fs::read_to_string(&manifest).unwrap(), "changed");
+    assert_eq!(scaffold("tpp", place.path()), Err(ScaffoldError::Builtin { name: "tpp".to_owned() }));
+    for name in ["", "Mine", "9a", "a b", "../a", "a/b", "a_b", &"a".repeat(61)] {
+        assert_eq!(scaffold(name, place.path()), Err(ScaffoldError::Name { name: name.to_owned() }));
+    }
+}
+
+#[test]
+fn the_catalogue_says_what_views_must_have() {
+    let columns = expected_columns("ehrql.tables.core.clinical_events").unwrap();
+    let columns: Vec<String> = columns.iter().map(|column| format!("{} {}", column.name, column.column_type)).collect();
+    insta::assert_snapshot!(columns.join(", "));
+    for table in ["clinical_events", "core.clinical_events", "ehrql.tables.core", "ehrql.tables.core.x", ""] {
+        assert_eq!(expected_columns(table), None, "{table}");
+    }
+}
+
+#[test]
+fn a_connector_that_there_is_not() {
+    let error = load("tppp").unwrap_err();
+    insta::assert_snapshot!(error);
+    assert!(matches!(load("/nowhere/at/all"), Err(LoadError::Unknown { .. })));
+}
+
+/// Rows of another key: whatever reads them is refused, with the reason, and all else stands.
+#[test]
+fn views_of_linked_tables_are_refused() {
+    let linked = "[link.person]\ntable = \"people\"\ncolumn = \"pseudonym\"\npatients = \"one\"\n\
+                  [raw.deaths]\nlinked = { by = \"person\", column = \"pseudonym\" }\nactivation = \"not applied\"\n\
+                  [raw.deaths.columns]\npseudonym = { class = \"link_key\", type = \"str\" }\n\
+                  died_on = { class = \"date\", type = \"date\" }\n";
+    let read = |from: &str| format!("SELECT \"person\" AS patient_id, \"born\" AS date_of_birth FROM {from}");
+    for (from, refused) in [
+        ("\"people\"", false),
+        ("\"people\" JOIN \"deaths\" ON \"pseudonym\" = \"pseudonym\"", true),
+        ("\"people\" JOIN Deaths ON true", true),
+        ("\"people\" WHERE 'deaths' <> ''", false),
+        ("\"people\" -- deaths", false),
+    ] {
+        let clinic = Clinic::new().manifest_and(linked).view("ehrql.tables.smoketest.patients", &read(from));
+        let connector = clinic.load().unwrap_or_else(|problems| panic!("{problems}")).connector;
+        assert_eq!(connector.missing.contains_key("ehrql.tables.smoketest.patients"), refused, "{from}");
+        assert_eq!(connector.views.contains_key("ehrql.tables.smoketest.patients"), !refused, "{from}");
+        assert!(connector.views.contains_key("ehrql.tables.core.patients"));
+        assert!(!connector.raw.contains_key("deaths"));
+    }
+}

@@ -25,6 +25,10 @@ pub(crate) struct Attendance {
     /// Unlike that of any other attendance
     pub(crate) id: i64,
     pub(crate) arrived: i32,
+    /// When it was decided to admit the patient; NULL for most
+    pub(crate) to_admit: Option<i32>,
+    /// When the patient was hurt; NULL for the ill
+    pub(crate) injured: Option<i32>,
     pub(crate) group: Option<i32>,
     pub(crate) destination: Option<i32>,
     pub(crate) diagnoses: [Option<i32>; DIAGNOSES],
@@ -45,9 +49,12 @@ pub(crate) fn draw(world: &World, life: &Life, dice: &mut Dice, mut each: impl F
     }
     let count = world.count(life, PER_PATIENT, dice).max(reasons.len());
     for number in 0..count.min(PER_PATIENT_MAX as usize) {
+        let arrived = life.any_day(hospital_from(), dice);
         let mut attendance = Attendance {
             id: life.patient * PER_PATIENT_MAX + number as i64,
-            arrived: life.any_day(hospital_from(), dice),
+            arrived,
+            to_admit: or_null(arrived, 0.75, dice),
+            injured: or_null(arrived - dice.below(2) as i32, 0.7, dice),
             group: or_null(dice.below(GROUPS.len() as u64) as i32, 0.02, dice),
             destination: or_null(dice.below(DESTINATIONS.len() as u64) as i32, 0.05, dice),
             diagnoses: [None; DIAGNOSES],

@@ -102,7 +102,7 @@ fn draw_planted(
         let onset = life.any_day(life.active.0, dice);
         for _ in 0..count {
             let code = planted_code(list, is_snomed, dice);
-            let value = or_null(measured(0, dice), 0.4, dice).unwrap_or(0.0);
+            let value = or_null(measured(0, dice), 0.1, dice).unwrap_or(0.0);
             each(numbers.event(Some(life.any_day(onset, dice)), code, value));
             numbers.consultation += 1;
         }

@@ -139,6 +139,8 @@ impl<'a> Ec<'a> {
             .id("EC_Ident")
             .required()
             .date("Arrival_Date")
+            .date("EC_Decision_To_Admit_Date")
+            .date("EC_Injury_Date")
             .category("Discharge_Destination_SNOMED_CT", emergencies::DESTINATIONS)
             .category("SUS_HRG_Code", emergencies::GROUPS)
             .category("Ethnic_Category", ETHNICITIES)
@@ -155,7 +157,9 @@ impl Rows for Ec<'_> {
                 return;
             }
             let row = self.columns.push_int(life.patient).push_int(attendance.id).push_day(attendance.arrived);
-            row.push_index(attendance.destination)
+            row.push_day(attendance.to_admit)
+                .push_day(attendance.injured)
+                .push_index(attendance.destination)
                 .push_index(attendance.group)
                 .push_index(life.ethnicity_told(attendance.id))
                 .push_index(world.month(attendance.arrived));

@@ -22,6 +22,7 @@ pub(crate) struct CodeBook {
 /// A planted list, as indices into its book.
 pub(crate) struct PlantedList {
     patient_rate: f64,
+    /// Of a patient that has any
     events_per_patient: f64,
     members: Vec<i32>,
     frequencies: Weighted,
@@ -58,6 +59,11 @@ impl CodeBook {
     /// All codes, by index.
     pub(crate) fn strings(&self) -> &StringArray {
         self.codes.as_string()
+    }
+
+    /// Mean number of rows per patient with codes of the planted lists.
+    pub(crate) fn planted_per_patient(&self) -> f64 {
+        self.lists.iter().map(|list| list.patient_rate * list.events_per_patient).sum()
     }
 
     /// Any made-up code.

@@ -34,7 +34,8 @@ impl Planted {
 pub struct Population {
     /// How many patients; their ids are 1 to this
     pub patients: u64,
-    /// Mean number of clinical events per patient. Medications and appointments go with it: a quarter and a tenth
+    /// Mean number of clinical events per patient, those with planted codes included; more if those alone are more than
+    /// three quarters. Medications and appointments go with it: a quarter and a tenth
     pub events_per_patient: f64,
     /// Another seed, another population
     pub seed: u64,

@@ -88,6 +88,13 @@ impl World {
         dice.round(mean * (life.need * life.skew / self.need_mean).min(TIMES_MEAN_MAX))
     }
 
+    /// Mean number of rows with made-up codes, where all rows together have this mean and some hold planted codes. Even
+    /// where those alone are as many as were asked for, a quarter has made-up ones.
+    pub(crate) fn without_planted(&self, mean: f64, books: &[&CodeBook]) -> f64 {
+        let planted: f64 = books.iter().map(|book| book.planted_per_patient()).sum();
+        (mean - planted).max(mean / 4.0)
+    }
+
     /// A practice, larger ones more often.
     pub(crate) fn any_practice(&self, dice: &mut Dice) -> usize {
         self.practice_sizes.draw(dice)

@@ -53,8 +53,9 @@ pub(crate) fn draw(world: &World, life: &Life, dice: &mut Dice, mut each: impl F
         return;
     }
     let mut numbers = Numbers { event: world.first_event_id(life), consultation: world.first_consultation_id(life) };
-    let count = world.count(life, world.events_per_patient, dice);
-    let mut left = count.saturating_sub(draw_planted(world, life, &mut numbers, dice, &mut each));
+    draw_planted(world, life, &mut numbers, dice, &mut each);
+    let mean = world.without_planted(world.events_per_patient, &[&world.snomed, &world.ctv3]);
+    let mut left = world.count(life, mean, dice);
     let changed = days_from_civil(Civil { year: SNOMED_YEAR, month: 6, day: 1 });
     while left > 0 {
         let day = life.any_day(life.active.0, dice);
@@ -84,16 +85,9 @@ impl Numbers {
     }
 }
 
-/// Events with the codes of the planted lists, each in a consultation of its own; how many.
-fn draw_planted(
-    world: &World,
-    life: &Life,
-    numbers: &mut Numbers,
-    dice: &mut Dice,
-    each: &mut impl FnMut(Event),
-) -> usize {
+/// Events with the codes of the planted lists, each in a consultation of its own.
+fn draw_planted(world: &World, life: &Life, numbers: &mut Numbers, dice: &mut Dice, each: &mut impl FnMut(Event)) {
     let lists = world.snomed.lists.iter().map(|list| (list, true));
-    let mut drawn = 0;
     for (list, is_snomed) in lists.chain(world.ctv3.lists.iter().map(|list| (list, false))) {
         let count = list.events(life, dice);
         if count == 0 {
@@ -106,9 +100,7 @@ fn draw_planted(
             each(numbers.event(Some(life.any_day(onset, dice)), code, value));
             numbers.consultation += 1;
         }
-        drawn += count;
     }
-    drawn
 }
 
 fn planted_code(list: &PlantedList, is_snomed: bool, dice: &mut Dice) -> Code {

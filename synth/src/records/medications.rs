@@ -32,14 +32,13 @@ pub(crate) fn draw(world: &World, life: &Life, dice: &mut Dice, mut each: impl F
     if !life.is_active() {
         return;
     }
-    let mut left = world.count(life, world.events_per_patient * PER_EVENT, dice);
     let mut next = world.first_event_id(life);
     for list in &world.dmd.lists {
         let issues = list.events(life, dice);
-        let made = course(world, life, issues, next, |dice| list.any(dice), dice, &mut each);
-        left = left.saturating_sub(made);
-        next += made as i64;
+        next += course(world, life, issues, next, |dice| list.any(dice), dice, &mut each) as i64;
     }
+    let mean = world.without_planted(world.events_per_patient * PER_EVENT, &[&world.dmd]);
+    let mut left = world.count(life, mean, dice);
     while left > 0 {
         let code = world.dmd.any(dice);
         let issues = (1 + dice.geometric(REPEATS)).min(left);

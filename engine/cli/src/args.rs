@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod connector;
 mod policy;
 mod study;
 mod synth;
@@ -14,6 +15,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::audit::{AuditCommand, AuditRepair, AuditShow, AuditVerify};
+pub(crate) use self::connector::{ConnectorCommand, ConnectorNew};
 pub(crate) use self::policy::{Counts, PolicyCheck, PolicyCommand, PolicyKeygen, PolicyShow, PolicySign, PolicyVerify};
 use self::study::project;
 pub(crate) use self::study::{
@@ -52,6 +54,9 @@ pub(crate) enum Command {
     /// Verify, show or repair an audit ledger
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Check a connector, begin one, or list those that come with Peristyle
+    #[command(subcommand)]
+    Connector(ConnectorCommand),
     /// Run recorded cases and compare the answers
     Conformance(Conformance),
     /// Make a synthetic population and run two definitions over it
@@ -73,7 +78,7 @@ impl Command {
             Command::GenerateDataset(command) => command.source.source.is_some(),
             Command::GenerateMeasures(command) => command.source.source.is_some(),
             Command::Explain(command) => command.source.source.is_some(),
-            Command::Policy(_) | Command::Audit(_) => false,
+            Command::Policy(_) | Command::Audit(_) | Command::Connector(_) => false,
             Command::Conformance(_) | Command::Demo(_) | Command::Synth(_) => false,
         }
     }
@@ -164,6 +169,9 @@ mod tests {
             "peristyle policy sign r.json --body nhs-england --key body.key",
             "peristyle policy verify r.json --source s.toml --project p",
             "peristyle audit verify ledger.jsonl",
+            "peristyle connector check ./asthma-clinic",
+            "peristyle connector new asthma-clinic --out d",
+            "peristyle connector list",
             "peristyle audit show ledger.jsonl --public --json --project p",
             "peristyle audit repair ledger.jsonl",
             "peristyle demo --log-format json --ehrql /opt/ehrql --root r",

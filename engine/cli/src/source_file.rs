@@ -2,7 +2,7 @@
 //!
 //! ```toml
 //! peristyle_source = 1
-//! connector = "user-facing"       # the tables have the shape of the catalogue already
+//! connector = "user-facing"       # the tables have the shape of the catalogue already; or "tpp", "./my-connector", …
 //! location = "tables"             # paths are from this file's folder
 //! policy = "policy.toml"
 //! ledger = "audit/ledger.jsonl"
@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use peristyle_opt_out::{Enclave, EnclaveOptions, VerifiedPolicy};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -20,7 +21,7 @@ use crate::failure::Failure;
 
 /// The longest source file, in bytes.
 const SOURCE_BYTES_MAX: u64 = 65_536;
-/// The one connector of today.
+/// No connector: the tables are user-facing ones already.
 const USER_FACING: &str = "user-facing";
 
 /// Where everything is that a run under a policy needs.
@@ -28,8 +29,8 @@ const USER_FACING: &str = "user-facing";
 pub(crate) struct SourceFile {
     /// The folder of tables
     pub(crate) location: PathBuf,
-    /// How the tables are read, as ledgers name it
-    pub(crate) connector: &'static str,
+    /// How the tables are read: [`USER_FACING`], the name of a connector that comes with Peristyle, or a folder's path
+    pub(crate) connector: String,
     /// The policy
     pub(crate) policy: PathBuf,
     /// The audit ledger
@@ -77,11 +78,20 @@ impl SourceFile {
         if document.peristyle_source.get_ref().as_integer() != Some(1) {
             return at(document.peristyle_source.span(), "`peristyle_source` must be 1 for this engine");
         }
-        if document.connector.get_ref() != USER_FACING {
-            let problem = "`connector` must be \"user-facing\": tables that have the shape of the catalogue already";
-            return at(document.connector.span(), problem);
-        }
         let folder = path.parent().unwrap_or(Path::new(""));
+        let named = document.connector.get_ref();
+        let connector = if *named == USER_FACING || peristyle_connectors::builtin().any(|known| known == named) {
+            named.clone()
+        } else if named.contains('/') {
+            folder.join(named).display().to_string()
+        } else {
+            let builtin = peristyle_connectors::builtin().collect::<Vec<_>>().join("\", \"");
+            let problem = format!(
+                "`connector` must be \"user-facing\" (tables that have the shape of the catalogue already), \"{builtin}\", \
+                 or the path of a connector's folder, with a `/`"
+            );
+            return at(document.connector.span(), &problem);
+        };
         for (field, value) in
             [("location", &document.location), ("policy", &document.policy), ("ledger", &document.ledger)]
         {
@@ -91,10 +101,30 @@ impl SourceFile {
         }
         Ok(Self {
             location: folder.join(document.location.get_ref()),
-            connector: USER_FACING,
+            connector,
             policy: folder.join(document.policy.get_ref()),
             ledger: folder.join(document.ledger.get_ref()),
         })
+    }
+}
+
+impl SourceFile {
+    /// Opens the tables, through the connector where there is one.
+    ///
+    /// # Errors
+    /// A connector that is not there or not right; as those of an enclave.
+    pub(crate) fn open(&self, policy: VerifiedPolicy, options: EnclaveOptions) -> Result<Enclave, Failure> {
+        if self.connector == USER_FACING {
+            return Ok(Enclave::open_tables(&self.location, policy, options)?);
+        }
+        let manifest = peristyle_connectors::load(&self.connector)
+            .map_err(|error| Failure::new(ExitStatus::Files, error.to_string()))?;
+        Ok(Enclave::open_extract(&self.location, manifest.connector, policy, options)?)
+    }
+
+    /// How ledgers name the connector: of a path, its last part.
+    pub(crate) fn connector_name(&self) -> &str {
+        self.connector.rsplit('/').find(|part| !part.is_empty()).unwrap_or(&self.connector)
     }
 }
 
@@ -120,7 +150,7 @@ ledger = "audit/ledger.jsonl"
         let source = SourceFile::parse(WHOLE, Path::new("/srv/place/source.toml")).unwrap();
         let expected = SourceFile {
             location: PathBuf::from("/srv/place/tables"),
-            connector: "user-facing",
+            connector: "user-facing".to_owned(),
             policy: PathBuf::from("/etc/peristyle/policy.toml"),
             ledger: PathBuf::from("/srv/place/audit/ledger.jsonl"),
         };

@@ -56,7 +56,7 @@ fn under_policy(command: &Explain, place: &SourceFile, settings: &Settings) -> R
         Ledger::known_counts(&place.ledger, &policy)?
     };
     let policy = clearance.verify(place, known_counts)?;
-    let enclave = Enclave::open_tables(&place.location, policy, settings.enclave())?;
+    let enclave = place.open(policy, settings.enclave())?;
     settings.runtime()?.block_on(explained(definition, &enclave, settings))
 }
 

@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod audit;
+mod connector;
 mod demo;
 mod explain;
 mod generate_dataset;
@@ -22,6 +23,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitStatus, Failure> {
         Command::Explain(command) => explain::run(command, settings),
         Command::Policy(command) => policy::run(command),
         Command::Audit(command) => audit::run(command),
+        Command::Connector(command) => connector::run(command),
         Command::Conformance(command) => conformance::run(command, settings),
         Command::Demo(command) => demo::run(command, settings),
         Command::Synth(command) => synth::run(command, settings),

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::compare::{Expected, Tolerance, differences};
 use super::read::Line;
+use super::supplier;
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::{definition, run, tables};
@@ -63,8 +64,10 @@ pub(super) async fn run(line: &Line, folder: &Path, settings: &Settings) -> Vec<
 
 async fn run_in(line: &Line, folder: &Path, settings: &Settings) -> Result<Vec<String>, String> {
     let kind: String = line.read("kind")?;
-    if kind != "query" && kind != "measures" {
-        return Err(format!("kind not supported yet: {kind}"));
+    match kind.as_str() {
+        "query" | "measures" => {}
+        "mapping" | "backend_query" => return supplier::run_in(line, &kind, folder, settings).await,
+        other => return Err(format!("kind not supported yet: {other}")),
     }
     let setting = Setting::make(line, folder)?;
     let document = line.text("definition")?.ok_or("the case has no `definition`")?;
@@ -79,7 +82,12 @@ async fn run_in(line: &Line, folder: &Path, settings: &Settings) -> Result<Vec<S
     Ok(differences(&answers, &expected, tolerance))
 }
 
-fn told(failure: Failure) -> String {
+/// A folder that cannot be made.
+pub(super) fn folder_failed(error: std::io::Error) -> String {
+    format!("cannot make the case's folder: {error}")
+}
+
+pub(super) fn told(failure: Failure) -> String {
     let causes: String = failure.causes.iter().map(|cause| format!("\ncaused by: {cause}")).collect();
     format!("error (status {}): {}{causes}", failure.status.code(), failure.message)
 }
@@ -94,8 +102,7 @@ struct Setting {
 impl Setting {
     fn make(line: &Line, folder: &Path) -> Result<Self, String> {
         let (tables, root) = (folder.join("tables"), folder.join("root"));
-        let failed = |error: std::io::Error| format!("cannot make the case's folder: {error}");
-        fs::create_dir_all(&tables).and_then(|()| fs::create_dir_all(&root)).map_err(failed)?;
+        fs::create_dir_all(&tables).and_then(|()| fs::create_dir_all(&root)).map_err(folder_failed)?;
         for (name, file) in line.read_or_default::<BTreeMap<String, CaseFile>>("files")? {
             write_file(&root, &name, &file)?;
         }

@@ -20,6 +20,49 @@ pub(super) struct Expected {
     rows: Vec<Vec<Value>>,
 }
 
+impl Expected {
+    /// Rows as objects, or as lists, of these columns.
+    pub(super) fn of(rows: &Value, columns: &[String]) -> Result<Self, String> {
+        let row = |row: &Value| match row {
+            Value::Array(cells) => Ok(cells.clone()),
+            Value::Object(cells) => {
+                Ok(columns.iter().map(|column| cells.get(column).cloned().unwrap_or(Value::Null)).collect())
+            }
+            other => Err(format!("an expected row is neither a list nor an object: {other}")),
+        };
+        let rows = rows.as_array().ok_or("the case's `expected` is no list of rows")?;
+        Ok(Expected { columns: Some(columns.to_vec()), rows: rows.iter().map(row).collect::<Result<_, _>>()? })
+    }
+
+    /// Whatever the columns are called.
+    pub(super) fn of_any_columns(self) -> Self {
+        Expected { columns: None, ..self }
+    }
+
+    /// The patients of some rows but for those that are listed.
+    pub(super) fn without(all: &[RecordBatch], listed: &Value) -> Result<Self, String> {
+        let listed = Self::of(listed, &["patient_id".to_owned()])?;
+        let listed: Vec<Cell> = listed.rows.iter().flatten().map(cell_of_json).collect();
+        let patients = all.iter().flat_map(rows_of_batch).filter_map(|row| row.into_iter().next());
+        let others = patients.filter(|patient| !listed.contains(patient));
+        let json = |cell: Cell| match cell {
+            Cell::Int(int) => Value::from(int),
+            other => Value::from(other.plain()),
+        };
+        Ok(Expected { columns: None, rows: others.map(|cell| vec![json(cell)]).collect() })
+    }
+}
+
+impl Cell {
+    /// A text as it is.
+    fn plain(self) -> String {
+        match self {
+            Cell::Str(text) => text,
+            other => other.to_string(),
+        }
+    }
+}
+
 /// How far two floats may be apart.
 #[derive(Clone, Copy)]
 pub(super) struct Tolerance {
@@ -156,6 +199,10 @@ fn cell_of_json(value: &Value) -> Cell {
             (None, None) => Cell::Other(number.to_string()),
         },
         Value::String(text) => Cell::Str(text.clone()),
+        // Bytes.
+        Value::Object(object) if object.len() == 1 && object.get("hex").is_some_and(Value::is_string) => {
+            Cell::Str(object.get("hex").and_then(Value::as_str).unwrap_or_default().to_owned())
+        }
         other => Cell::Other(other.to_string()),
     }
 }
@@ -174,6 +221,9 @@ fn cells_of_array(array: &dyn Array) -> Vec<Cell> {
         DataType::Int64 => cells(array.as_primitive::<Int64Type>().iter(), Cell::Int),
         DataType::Float64 => cells(array.as_primitive::<Float64Type>().iter(), Cell::Float),
         DataType::Date32 => cells(array.as_primitive::<Date32Type>().iter(), |days| Cell::Str(format_date(days))),
+        DataType::FixedSizeBinary(_) => cells(array.as_fixed_size_binary().iter(), |bytes| {
+            Cell::Str(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        }),
         DataType::Utf8 => cells(array.as_string::<i32>().iter(), |text| Cell::Str(text.to_owned())),
         DataType::Dictionary(_, _) => match array.as_any_dictionary_opt().map(|dictionary| dictionary.values()) {
             Some(values) if values.data_type() == &DataType::Utf8 => {

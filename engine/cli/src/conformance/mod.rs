@@ -1,12 +1,17 @@
 //! Recorded cases: a definition, its tables, and the answer that ehrQL gave.
 //!
+//! Cases of kinds `query` and `measures` are over tables of their own; those of kinds `mapping` and `backend_query` over
+//! a supplier's raw tables, through its connector.
+//!
 //! Every case goes the way that `generate-dataset` and `generate-measures` go: its tables become files, its document
 //! is parsed, an enclave opens, execution plans and runs; then the rows are compared as multisets. What is printed may
 //! show values, since all of them are made up.
 
 mod case;
 mod compare;
+mod raw_tables;
 mod read;
+mod supplier;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -20,7 +20,6 @@ mod request;
 pub(crate) mod words;
 
 use peristyle_audit::{Ledger, OpenRun, Receipt};
-use peristyle_opt_out::Enclave;
 use peristyle_outputs::{OutputTarget, SealedTables, WrittenTable};
 
 pub(crate) use self::request::{Request, load_policy};
@@ -77,7 +76,7 @@ fn carry_out(
     evidence.take_policy(&policy, clearance.policy)?;
     interruption.check()?;
 
-    let enclave = Enclave::open_tables(&place.location, policy, settings.enclave())?;
+    let enclave = place.open(policy, settings.enclave())?;
     let runtime = settings.runtime()?;
     let metadata = clearance.metadata();
     let audience = Audience::Researchers;
@@ -85,7 +84,7 @@ fn carry_out(
     let answered = runtime.block_on(interruption.ends(answer));
     // Waits for what still reads.
     drop(runtime);
-    let taken = evidence.take_enclave(&enclave, place.connector);
+    let taken = evidence.take_enclave(&enclave, place.connector_name());
     let sealed = answered?;
     taken?;
     enclave.policy().check_pins()?;

@@ -247,6 +247,20 @@ impl Policy {
         Rule::ALL.into_iter().flat_map(|rule| self.registers_of(rule))
     }
 
+    /// All registers that the policy names, to change what is asked of them: for whoever tries a policy on made-up rows.
+    pub fn registers_mut(&mut self) -> impl Iterator<Item = &mut Register> {
+        let Self { type_one, national, practice_activation, .. } = self;
+        let lists = [type_one, national].into_iter().filter_map(|terms| match terms {
+            Terms::Applied(terms) => Some(&mut terms.register),
+            Terms::NotApplied { .. } => None,
+        });
+        let activation = match practice_activation {
+            Terms::Applied(terms) => vec![&mut terms.practices, &mut terms.registrations],
+            Terms::NotApplied { .. } => Vec::new(),
+        };
+        lists.chain(activation)
+    }
+
     /// Which rows of `table` (as definitions import it: `tpp.appointments`) are read where practice activation is
     /// applied. The policy can say it of tables of which the catalogue says nothing, and be stricter than the catalogue;
     /// it cannot be laxer.

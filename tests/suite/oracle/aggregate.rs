@@ -52,7 +52,15 @@ fn mean(values: &[Cell]) -> Cell {
     };
     match sum {
         Cell::Float(sum) => numbers::float(sum / values.len() as f64),
-        fault => fault,
+        // Only the sum is beyond the range; a power of two scales it exactly.
+        _ => {
+            const SCALE: f64 = 1024.0;
+            let scaled: Vec<f64> = floats(values).iter().map(|value| value / SCALE).collect();
+            match numbers::exact_sum(&scaled) {
+                Cell::Float(sum) => numbers::float(sum / values.len() as f64 * SCALE),
+                fault => fault,
+            }
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use datafusion::common::{Result, internal_err};
 use peristyle_model::graph::Aggregation;
 use peristyle_model::scalar::Fault;
 
-use super::fsum::{exact_mean, exact_sum};
 use super::FaultRows;
+use super::fsum::{exact_mean, exact_sum};
 use crate::rows::DomainRows;
 use crate::vector::{StrColumn, Vector, str_array};
 

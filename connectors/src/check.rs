@@ -15,10 +15,17 @@ pub fn check(manifest: &Manifest) -> Vec<Problem> {
     let errors = manifest.connector.check_views(&expected_columns).into_iter();
     errors
         .map(|error| {
+            let line = line_in(&error.reason);
             let reason = format!("the view of `{}` {}", error.table, error.reason);
-            Problem { file: error.file, line: None, fault: Fault::View { reason } }
+            Problem { file: error.file, line, fault: Fault::View { reason } }
         })
         .collect()
+}
+
+/// The line that the parser of SQL tells: "… at Line: 3, Column: 7".
+fn line_in(reason: &str) -> Option<usize> {
+    let (_, place) = reason.rsplit_once(" at Line: ")?;
+    place.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 /// The columns that a user-facing table has by the catalogue, such as `ehrql.tables.core.patients`; none where there is no

@@ -1,5 +1,6 @@
 //! A connector's files as texts, whether they are embedded or lie on a disk.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -130,8 +131,10 @@ fn text_of(path: &Path) -> Result<String, Fault> {
     String::from_utf8(bytes).map_err(|_| Fault::NotText)
 }
 
-/// The example of a policy that comes with a built-in connector.
-pub fn policy_example(name: &str) -> Option<&'static str> {
-    let (_, dir) = BUILTIN.iter().find(|(known, _)| *known == name)?;
-    dir.get_file(POLICY)?.contents_utf8()
+/// The example of a policy that a connector comes with, if it does: of one that comes with Peristyle, or of a folder.
+pub fn policy_example(name_or_folder: &str) -> Option<Cow<'static, str>> {
+    match BUILTIN.iter().find(|(known, _)| *known == name_or_folder) {
+        Some((_, dir)) => dir.get_file(POLICY)?.contents_utf8().map(Cow::Borrowed),
+        None => text_of(&Path::new(name_or_folder).join(POLICY)).ok().map(Cow::Owned),
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use peristyle_opt_out::Connector;
 use serde::Deserialize;
+use toml::Spanned;
 
 use crate::document::ManifestDocument;
 use crate::error::{Fault, LoadError, Problem};
@@ -75,7 +76,7 @@ pub fn load(name_or_folder: &str) -> Result<Manifest, LoadError> {
 /// The one field that is read before the file is taken for a manifest.
 #[derive(Deserialize)]
 struct Version {
-    peristyle_connector: Option<toml::Value>,
+    peristyle_connector: Option<Spanned<toml::Value>>,
 }
 
 fn read(mut folder: Folder) -> Result<Manifest, Vec<Problem>> {
@@ -99,7 +100,9 @@ fn parse(text: &str) -> Result<ManifestDocument, (Option<usize>, Fault)> {
         .map_err(|error| (line_of(&error), Fault::Syntax { problem: error.message().to_owned() }))?;
     match version.peristyle_connector {
         None => return Err((None, Fault::NotAManifest)),
-        Some(version) if version.as_integer() != Some(1) => return Err((None, Fault::Version)),
+        Some(version) if version.get_ref().as_integer() != Some(1) => {
+            return Err((Some(line_at(text, version.span().start)), Fault::Version));
+        }
         Some(_) => {}
     }
     toml::from_str(text).map_err(|error| (line_of(&error), Fault::Field { problem: in_words(error.message()) }))

@@ -197,7 +197,8 @@ fn unfit_to_be_joined(table: &str, to: &str, tables: &Named<RawTableDocument>) -
     }
     let stated = other.activation.as_ref().and_then(|stated| Statement::read(stated.get_ref()));
     match stated {
-        Some(Statement::Date(_) | Statement::Practice(_)) => None,
-        _ => Some("does not state a rule of its own"),
+        Some(Statement::NotApplied | Statement::JoinedTo(_)) => Some("does not state a rule of its own"),
+        // Where it states nothing, or nothing that is known, that is said of itself.
+        Some(Statement::Date(_) | Statement::Practice(_)) | None => None,
     }
 }

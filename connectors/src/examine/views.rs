@@ -67,10 +67,13 @@ impl Examination<'_> {
                 views.insert(Arc::from(table), View { file, sql: sql.as_str().into() });
             }
         }
+        let unread: BTreeSet<Arc<str>> = self.problems.iter().map(|problem| Arc::clone(&problem.file)).collect();
         for (module, place) in modules {
             let promised = Catalogue::builtin().tables().filter(|table| *table.name.module == **module);
             for table in promised.map(|table| format!("{module}.{}", table.name.name)) {
-                if !given.contains(table.as_str()) && !missing.contains_key(table.as_str()) {
+                let is_given =
+                    given.contains(table.as_str()) || unread.contains(&folder.view_file(&format!("{table}.sql")));
+                if !is_given && !missing.contains_key(table.as_str()) {
                     self.at(place.clone(), Fault::NoView { table });
                 }
             }

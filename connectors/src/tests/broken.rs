@@ -26,7 +26,7 @@ const ALTERED: [(&str, &str, &str); 54] = [
     ("an empty reason", "\"the clinic does not prescribe\"", "\" \""),
     (
         "a raw table elsewhere",
-        "[raw.codes.columns]",
+        "[raw.codes]\nreference = true\n[raw.codes.columns]",
         "[raw.\"../codes\"]\nreference = true\n[raw.\"../codes\".columns]",
     ),
     ("nobody said whose rows", "reference = true", "reference = false"),
@@ -131,7 +131,7 @@ fn views_and_other_files() {
         ("not SQL", patients("SELEKT 1")),
         ("two queries", patients(&format!("{PATIENTS}; {PATIENTS}"))),
         ("a column that the manifest does not name", patients(&PATIENTS.replace("\"sex\"", "\"name\""))),
-        ("a name without quotation marks", patients(&PATIENTS.replace("\"people\"", "People"))),
+        ("a raw table that the manifest does not name", patients(&PATIENTS.replace("\"people\"", "\"People\""))),
         ("a column is missing", patients(&PATIENTS.replace(", \"died\" AS date_of_death", ""))),
         ("a column too many", patients(&PATIENTS.replace("AS date_of_death", "AS date_of_death, 1 AS one"))),
         ("a column of another type", patients(&PATIENTS.replace("\"born\" AS", "CAST(\"born\" AS VARCHAR) AS"))),

@@ -1,6 +1,7 @@
 //! The command line as its users see it: exit status, stdout and stderr of the built binary, as snapshots.
 
 mod conformance;
+mod connectors;
 mod definitions;
 mod governed;
 mod interruptions;

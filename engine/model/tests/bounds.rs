@@ -220,7 +220,7 @@ proptest! {
             };
             bytes.splice(at..end, piece);
         }
-        let _ = Definition::parse(&bytes, Catalogue::builtin(), &Limits::default());
+        read_or_refused_in_words(Definition::parse(&bytes, Catalogue::builtin(), &Limits::default()))?;
     }
 
     /// Replaces whole values, so that the document stays JSON.
@@ -231,8 +231,17 @@ proptest! {
             let mut left = place;
             replace(&mut study, &mut left, &serde_json::from_str(TOKENS[token]).unwrap());
         }
-        let _ = parse(&study.to_string());
+        read_or_refused_in_words(parse(&study.to_string()))?;
     }
+}
+
+/// A refusal says where and why, in a few lines that a terminal may show as they are.
+fn read_or_refused_in_words(result: Result<Definition, DefinitionError>) -> Result<(), TestCaseError> {
+    let Err(refusal) = result else { return Ok(()) };
+    let text = refusal.to_string();
+    prop_assert!(!refusal.place.is_empty() && refusal.message.len() > 8, "{text:?}");
+    prop_assert!(text.len() < 1_500 && !text.contains(char::is_control), "{text:?}");
+    Ok(())
 }
 
 fn replace(json: &mut serde_json::Value, left: &mut usize, by: &serde_json::Value) {

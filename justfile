@@ -41,7 +41,11 @@ conformance: build
 
 # Property tests for longer than CI has time for
 property cases="5000":
-    PROPTEST_CASES={{cases}} cargo test --release -p peristyle --test suite property
+    PROPTEST_CASES={{cases}} cargo test --release -p peristyle-tests --test suite property
+
+# Who is left out leaves no trace: more random definitions, tables and policies than CI has time for
+non-interference cases="20000": build
+    GUARD_CASES={{cases}} cargo test --release --workspace --test suite -- --nocapture guard::interference guard::whole
 
 # The measured rows of issue 2: sharing of the scan, intervals, memory. 10 million events by default
 measure patients="100000" events="100":

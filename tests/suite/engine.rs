@@ -16,7 +16,7 @@ use peristyle_model::graph::Constant;
 use peristyle_model::types::ValueType;
 use peristyle_model::{Catalogue, Definition, Limits};
 use peristyle_opt_out::{Enclave, EnclaveOptions, VerifiedPolicy};
-use peristyle_outputs::{DisclosureControl, OutputTarget, TableSpec, TablesWriter, dataset, measures};
+use peristyle_outputs::{DisclosureControl, OutputTarget, PatientKeys, TableSpec, TablesWriter, dataset, measures};
 use serde_json::Value as Json;
 use tokio::runtime::Runtime;
 
@@ -135,6 +135,18 @@ pub(crate) fn outcome(
     setup: &Setup,
     disclosure_control: bool,
 ) -> Result<Outcome, String> {
+    outcome_under(VerifiedPolicy::dummy_tables(), definition, directory, root, setup, disclosure_control)
+}
+
+/// The same under a policy.
+pub(crate) fn outcome_under(
+    policy: VerifiedPolicy,
+    definition: &Definition,
+    directory: &Path,
+    root: &Path,
+    setup: &Setup,
+    disclosure_control: bool,
+) -> Result<Outcome, String> {
     let options = EnclaveOptions {
         threads: setup.execution.threads,
         memory_limit_bytes: None,
@@ -142,8 +154,7 @@ pub(crate) fn outcome(
         spill_directory: None,
     };
     let run = async {
-        let enclave = Enclave::open_dummy_tables(directory, VerifiedPolicy::dummy_tables(), options)
-            .map_err(|error| error.to_string())?;
+        let enclave = Enclave::open_tables(directory, policy, options).map_err(|error| error.to_string())?;
         match (&definition.dataset, &definition.measures) {
             (Some(Ok(dataset)), None) => {
                 let plan = dataset_plan(definition, dataset, &enclave, root, &setup.execution).await;
@@ -152,7 +163,7 @@ pub(crate) fn outcome(
                     let tables = dataset::split(&batch, &dataset.events).map_err(|error| error.to_string())?;
                     batches.iter_mut().zip(tables).for_each(|(batches, batch)| batches.push(batch));
                 }
-                Ok(Outcome { specs: dataset::table_specs(definition, dataset), batches })
+                Ok(Outcome { specs: dataset::table_specs(definition, dataset, PatientKeys::Int), batches })
             }
             (None, Some(Ok(measures))) => {
                 let plan = measures_plan(definition, measures, &enclave, root, &setup.execution).await;

@@ -20,10 +20,11 @@ use parquet::file::properties::WriterProperties;
 use crate::cells::Cell;
 use crate::tables::Table;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) enum Format {
     Parquet,
     Arrow,
+    #[default]
     Csv,
     CsvGz,
 }

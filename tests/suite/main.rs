@@ -7,6 +7,7 @@ mod docs;
 mod document;
 mod engine;
 mod files;
+mod guard;
 mod oracle;
 mod property;
 mod shared;

@@ -14,7 +14,7 @@ use crate::oracle;
 use crate::tables::{Answer, Table};
 
 /// `../shared/ehrql` beside the project; says so if it is not there.
-fn shared(test: &str) -> Option<PathBuf> {
+pub(crate) fn shared(test: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/ehrql");
     match path.canonicalize() {
         Ok(path) => Some(path),
@@ -87,7 +87,7 @@ fn untyped_row(row: Vec<Cell>) -> Vec<Cell> {
         .collect()
 }
 
-fn lines(path: &Path) -> Vec<String> {
+pub(crate) fn lines(path: &Path) -> Vec<String> {
     let file = fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     BufReader::new(GzDecoder::new(file)).lines().map(|line| line.expect("a line")).collect()
 }

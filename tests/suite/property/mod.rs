@@ -1,11 +1,11 @@
 //! Random definitions over random tables: the answer is the oracle's, and however the work is cut up, the same bytes.
 
-mod checks;
-mod choices;
+pub(crate) mod checks;
+pub(crate) mod choices;
 mod frames;
-mod records;
+pub(crate) mod records;
 mod series;
-mod study;
+pub(crate) mod study;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

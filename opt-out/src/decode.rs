@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch, RecordBatchOptions};
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::{filter, filter_record_batch};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::compute::{FilterBuilder, FilterPredicate, filter_record_batch};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
 
 use crate::conform::{Conformer, Fault, patients};
 use crate::error::{Place, SourceError};
-use crate::patient_ids::{PatientId, PatientIds, Spans};
-use crate::policy::{NotJudged, ScanPermit, SegmentTally, Verdict};
+use crate::patient_ids::{PatientId, PatientIds};
+use crate::policy::{NotJudged, ScanPermit, SeenPatients, SegmentTally, Verdict};
 use crate::predicate::{PredicateState, ScanPredicate};
 use crate::request::{ColumnRequest, PatientKeyColumn};
 use crate::source::{Flow, RawBatch, RawColumn, ReadRequest, SegmentRef, TableSource};
@@ -223,15 +223,15 @@ impl Guard<'_> {
         let permit = &self.task.permit;
         let mut columns = raw.columns;
         let judged_by = if self.judge.is_some() { columns.pop() } else { None };
-        let verdict = if permit.enforcement().hides_nobody() {
+        let verdict = if permit.hides_nothing() {
             Verdict::All
         } else {
-            let judged = permit.enforcement().judge(&ids, &Spans::of(&ids), &mut self.tally);
-            judged.map_err(|error| self.refused(&error))?
-        };
-        let verdict = match judged_by {
-            Some(column) => self.judge_rows(&ids, verdict, column, numbers)?,
-            None => verdict,
+            let judged = permit.enforcement().judge(&ids, &mut self.tally);
+            let seen = judged.map_err(|error| self.refused(&error))?;
+            match judged_by {
+                Some(column) => self.judge_rows(&ids, &seen, column, numbers)?,
+                None => seen.verdict(),
+            }
         };
         let mask = match verdict {
             Verdict::All => {
@@ -243,52 +243,78 @@ impl Guard<'_> {
         let passed = mask.true_count();
         self.tally.read(raw.rows, passed);
         self.metrics.rows_removed_by_policy.add(raw.rows - passed);
-        let ids = self.masked_ids(&ids, &mask)?;
+        // The runs of set bits are found once, for all columns.
+        let mask = FilterBuilder::new(&mask).optimize().build();
+        let ids = self.masked_ids(ids, &mask)?;
         let columns = columns.into_iter().map(|column| self.masked(column, &mask)).collect::<Result<_, _>>()?;
         Ok((ids, columns))
     }
 
-    /// Narrows a verdict about patients to single rows.
+    /// Narrows the verdict about patients to single rows. What rows are judged by is looked at only where the patient may
+    /// be seen: dates as they are cannot fail, and all else is conformed for those rows alone.
     fn judge_rows(
         &mut self,
         ids: &PatientIds,
-        verdict: Verdict,
+        seen: &SeenPatients,
         column: RawColumn,
         numbers: &RowNumbers,
     ) -> Result<Verdict, SourceError> {
-        let stopped = self.stopped();
-        let (ids, column, of_patients) = match verdict {
-            Verdict::All => (ids.clone(), column, None),
-            Verdict::Some(mask) => {
-                let seen = BooleanArray::new(mask.clone(), None);
-                (self.masked_ids(ids, &seen)?, self.masked(column, &seen)?, Some(mask))
+        let permit = &self.task.permit;
+        let judge = |of: &SeenPatients, column: &ArrayRef, tally: &mut SegmentTally| {
+            permit.rows().judge(permit.enforcement(), of, column, tally)
+        };
+        let as_is = self.judge.as_ref().is_some_and(Conformer::takes_dates_as_they_are);
+        let judged = match &column {
+            RawColumn::Typed(dates) if as_is && *dates.data_type() == DataType::Date32 => {
+                judge(seen, dates, &mut self.tally)
+            }
+            _ => {
+                let Verdict::Some(mask) = seen.verdict() else {
+                    let conformed = self.conformed_judge(&column, ids.len(), numbers)?;
+                    let judged = judge(seen, &conformed, &mut self.tally);
+                    return judged.map_err(|error| self.not_judged(error));
+                };
+                let rows = BooleanArray::new(mask.clone(), None);
+                let filter = FilterBuilder::new(&rows).optimize().build();
+                let column = self.masked(column, &filter)?;
+                let conformed = self.conformed_judge(&column, rows.true_count(), numbers)?;
+                match judge(&seen.only_seen(), &conformed, &mut self.tally) {
+                    Ok(Verdict::All) => Ok(Verdict::Some(mask)),
+                    Ok(Verdict::Some(kept)) => Ok(Verdict::Some(narrowed(&mask, &kept))),
+                    Err(error) => Err(error),
+                }
             }
         };
-        let Some(judge) = &mut self.judge else { return Err(stopped) };
-        let name = Arc::clone(judge.column());
-        let conformed = judge.conform(&column, ids.len()).map_err(|fault| self.fault(&name, fault, numbers))?;
-        let permit = &self.task.permit;
-        let judged = permit.rows().judge(permit.enforcement(), &ids, &conformed, &mut self.tally);
-        let kept = match judged {
-            Ok(kept) => kept,
-            Err(NotJudged::Key(error)) => return Err(self.refused(&error)),
-            Err(NotJudged::UnexpectedArray) => return Err(stopped),
-        };
-        Ok(match of_patients {
-            None if kept.count_set_bits() == kept.len() => Verdict::All,
-            None => Verdict::Some(kept),
-            Some(seen) => Verdict::Some(narrowed(&seen, &kept)),
-        })
+        judged.map_err(|error| self.not_judged(error))
     }
 
-    fn masked_ids(&self, ids: &PatientIds, mask: &BooleanArray) -> Result<PatientIds, SourceError> {
-        let kept = filter(&ids.clone().into_array(), mask).map_err(|_| self.stopped())?;
+    fn conformed_judge(
+        &mut self,
+        column: &RawColumn,
+        rows: usize,
+        numbers: &RowNumbers,
+    ) -> Result<ArrayRef, SourceError> {
+        let stopped = self.stopped();
+        let Some(judge) = &mut self.judge else { return Err(stopped) };
+        let name = Arc::clone(judge.column());
+        judge.conform(column, rows).map_err(|fault| self.fault(&name, fault, numbers))
+    }
+
+    fn not_judged(&self, error: NotJudged) -> SourceError {
+        match error {
+            NotJudged::Key(error) => self.refused(&error),
+            NotJudged::UnexpectedArray => self.stopped(),
+        }
+    }
+
+    fn masked_ids(&self, ids: PatientIds, mask: &FilterPredicate) -> Result<PatientIds, SourceError> {
+        let kept = mask.filter(&ids.into_array()).map_err(|_| self.stopped())?;
         PatientIds::of(&kept).ok_or_else(|| self.stopped())
     }
 
     /// The rows that may be seen. The mask has no NULLs.
-    fn masked(&self, column: RawColumn, mask: &BooleanArray) -> Result<RawColumn, SourceError> {
-        let kept = |array: &dyn Array| filter(array, mask).map_err(|_| self.stopped());
+    fn masked(&self, column: RawColumn, mask: &FilterPredicate) -> Result<RawColumn, SourceError> {
+        let kept = |array: &dyn Array| mask.filter(array).map_err(|_| self.stopped());
         match column {
             RawColumn::Missing => Ok(RawColumn::Missing),
             RawColumn::Typed(array) => kept(&array).map(RawColumn::Typed),

@@ -104,6 +104,19 @@ impl PatientIds {
         }
     }
 
+    /// The keys of these rows, all of them below [`len`](Self::len).
+    pub(crate) fn taken(&self, rows: &[usize]) -> Self {
+        let rows = rows.iter().copied();
+        match self {
+            Self::Int(keys) => Self::Int(rows.map(|row| keys.value(row)).collect::<Vec<_>>().into()),
+            Self::Bytes16(keys) => {
+                let bytes: Vec<u8> = rows.flat_map(|row| bytes16(keys.value(row))).collect();
+                Self::Bytes16(FixedSizeBinaryArray::new(KEY_BYTES, bytes.into(), None))
+            }
+            Self::Text(keys) => Self::Text(StringArray::from_iter_values(rows.map(|row| keys.value(row)))),
+        }
+    }
+
     /// The column itself.
     pub fn into_array(self) -> ArrayRef {
         match self {
@@ -125,11 +138,20 @@ pub(crate) struct Spans {
 impl Spans {
     pub(crate) fn of(ids: &PatientIds) -> Self {
         let ends = match ids {
-            PatientIds::Int(keys) => span_ends(keys.len(), |row| keys.values().get(row)),
+            PatientIds::Int(keys) => span_ends_of_ints(keys.values()),
             PatientIds::Bytes16(keys) => span_ends(keys.len(), |row| Some(keys.value(row))),
             PatientIds::Text(keys) => span_ends(keys.len(), |row| Some(keys.value(row))),
         };
         Self { ends }
+    }
+
+    /// Spans of these lengths, one after another.
+    pub(crate) fn of_lengths(lengths: impl Iterator<Item = usize>) -> Self {
+        let end = |before: &mut usize, length| {
+            *before += length;
+            Some(*before)
+        };
+        Self { ends: lengths.scan(0, end).collect() }
     }
 
     /// How many there are.
@@ -145,18 +167,29 @@ impl Spans {
 
     /// The patient of each. `ids` are those that the spans were made of.
     pub(crate) fn keys(&self, ids: &PatientIds) -> PatientIds {
-        let last_rows = self.ends.iter().map(|end| end - 1);
-        match ids {
-            PatientIds::Int(keys) => PatientIds::Int(last_rows.map(|row| keys.value(row)).collect::<Vec<_>>().into()),
-            PatientIds::Bytes16(keys) => {
-                let bytes: Vec<u8> = last_rows.flat_map(|row| bytes16(keys.value(row))).collect();
-                PatientIds::Bytes16(FixedSizeBinaryArray::new(KEY_BYTES, bytes.into(), None))
-            }
-            PatientIds::Text(keys) => {
-                PatientIds::Text(StringArray::from_iter_values(last_rows.map(|row| keys.value(row))))
+        let last_rows: Vec<usize> = self.ends.iter().map(|end| end - 1).collect();
+        ids.taken(&last_rows)
+    }
+}
+
+/// As [`span_ends`]. Most pieces are of one patient, which is seen without a branch a row.
+fn span_ends_of_ints(keys: &[i64]) -> Vec<usize> {
+    const PIECE: usize = 32;
+    let mut ends = Vec::with_capacity(keys.len() / PIECE + 1);
+    let Some(mut before) = keys.first().copied() else { return ends };
+    for (piece, start) in keys.chunks(PIECE).zip((0..).step_by(PIECE)) {
+        if piece.iter().fold(true, |same, key| same & (*key == before)) {
+            continue;
+        }
+        for (row, key) in (start..).zip(piece) {
+            if *key != before {
+                ends.push(row);
+                before = *key;
             }
         }
     }
+    ends.push(keys.len());
+    ends
 }
 
 fn span_ends<'k, K: PartialEq + ?Sized + 'k>(rows: usize, key: impl Fn(usize) -> Option<&'k K>) -> Vec<usize> {

@@ -92,6 +92,12 @@ impl Conformer {
         &self.column.name
     }
 
+    /// Whether days come out of a column of days as they are, whatever they are.
+    pub(crate) fn takes_dates_as_they_are(&self) -> bool {
+        let converted = self.column.raw.as_ref().is_some_and(|raw| !raw.null_values.is_empty());
+        matches!(self.column.column_type, ColumnType::Date | ColumnType::Day) && !converted
+    }
+
     /// An array of the column's [Arrow type](ColumnType::arrow_type), as long as `rows`.
     pub(crate) fn conform(&mut self, found: &RawColumn, rows: usize) -> Result<ArrayRef, Fault> {
         match self.column.raw.clone() {

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanBufferBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanBufferBuilder, Date32Array, Int32Array, Int64Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{Date32Type, Int32Type, Int64Type};
 use peristyle_policy::Rule;
 use peristyle_policy::patients::{PatientDays, PatientKeyError};
+use peristyle_policy::practices::ActivatedPractices;
 
-use super::enforcement::{ActivationInForce, Enforcement};
+use super::enforcement::{ActivationInForce, Enforcement, SeenPatients, Verdict};
 use super::tally::SegmentTally;
-use crate::patient_ids::{PatientIds, Spans};
+use crate::patient_ids::PatientIds;
 use crate::request::ColumnType;
 
 /// Which rows may be seen of patients who may.
@@ -51,57 +52,125 @@ impl ActiveRows {
         }
     }
 
-    /// Which of the rows may be seen, by the column of [`Self::column`]; counts the others.
+    /// Which rows of patients who may be seen may be seen themselves, by the column of [`Self::column`], which has a row
+    /// for each of the batch's. What it holds in rows of other patients is not looked at. Counts what it removes.
     pub(crate) fn judge(
         &self,
         enforcement: &Enforcement,
-        ids: &PatientIds,
+        of: &SeenPatients,
         judged_by: &ArrayRef,
         tally: &mut SegmentTally,
-    ) -> Result<BooleanBuffer, NotJudged> {
+    ) -> Result<Verdict, NotJudged> {
+        let rows: usize = of.spans.lengths().sum();
         let Some(activation) = enforcement.activation() else {
             // A rule about rows without the policy that makes it: nothing is let through.
-            return Ok(BooleanBuffer::new_unset(ids.len()));
+            return Ok(Verdict::Some(BooleanBuffer::new_unset(rows)));
         };
-        let spans = Spans::of(ids);
-        let patients = spans.keys(ids);
-        let kept = match self {
-            Self::All => BooleanBuffer::new_set(ids.len()),
-            Self::UntilCutOff { .. } => until_cut_off(activation, &patients, &spans, judged_by)?,
-            Self::AtActivatedPractices { .. } => at_activated(activation, judged_by)?,
+        if judged_by.len() != rows {
+            return Err(NotJudged::UnexpectedArray);
+        }
+        let rule: Box<dyn SpanRule + '_> = match self {
+            Self::All => return Ok(of.verdict()),
+            Self::UntilCutOff { .. } => Box::new(UntilCutOff::of(activation, &of.patients, judged_by)?),
+            Self::AtActivatedPractices { .. } => Box::new(AtActivated::of(activation, judged_by)?),
         };
-        let mut start = 0;
-        for (at, length) in spans.lengths().enumerate() {
-            let removed = length - kept.slice(start, length).count_set_bits();
-            if removed > 0 {
-                tally.removed(Rule::PracticeActivation, &patients, at, removed);
+        let mut kept = BooleanBufferBuilder::new(rows);
+        let (mut start, mut all) = (0, true);
+        for (at, (length, seen)) in of.spans.lengths().zip(&of.seen).enumerate() {
+            if *seen {
+                let passed = rule.judge(at, start, length, &mut kept);
+                if passed < length {
+                    tally.removed(Rule::PracticeActivation, &of.patients, at, length - passed);
+                    all = false;
+                }
+            } else {
+                kept.append_n(length, false);
+                all = false;
             }
             start += length;
         }
-        Ok(kept)
+        Ok(if all { Verdict::All } else { Verdict::Some(kept.finish()) })
     }
 }
 
-fn until_cut_off(
-    activation: &ActivationInForce,
-    patients: &PatientIds,
-    spans: &Spans,
-    dates: &ArrayRef,
-) -> Result<BooleanBuffer, NotJudged> {
-    let dates = dates.as_primitive_opt::<Date32Type>().ok_or(NotJudged::UnexpectedArray)?;
-    let cut_offs = cut_offs(&activation.activations.cut_offs, patients).map_err(NotJudged::Key)?;
-    let mut kept = BooleanBufferBuilder::new(dates.len());
-    let mut start = 0;
-    for (length, cut_off) in spans.lengths().zip(cut_offs) {
-        let of_patient = dates.slice(start, length);
-        match (cut_off, of_patient.null_count()) {
-            (i32::MAX, 0) => kept.append_n(length, true),
-            // A row without a date is never read: nothing says that it comes before the cut-off.
-            _ => of_patient.iter().for_each(|date| kept.append(date.is_some_and(|date| date <= cut_off))),
-        }
-        start += length;
+/// A rule about rows, applied to one patient's at a time.
+trait SpanRule {
+    /// Appends whether each of the `length` rows from `start` on may be seen, of the patient at `at`; how many may.
+    fn judge(&self, at: usize, start: usize, length: usize, kept: &mut BooleanBufferBuilder) -> usize;
+}
+
+struct UntilCutOff<'a> {
+    dates: &'a Date32Array,
+    cut_offs: Vec<i32>,
+    no_nulls: bool,
+}
+
+impl<'a> UntilCutOff<'a> {
+    fn of(activation: &ActivationInForce, patients: &PatientIds, dates: &'a ArrayRef) -> Result<Self, NotJudged> {
+        let dates = dates.as_primitive_opt::<Date32Type>().ok_or(NotJudged::UnexpectedArray)?;
+        let cut_offs = cut_offs(&activation.activations.cut_offs, patients).map_err(NotJudged::Key)?;
+        Ok(Self { dates, cut_offs, no_nulls: dates.null_count() == 0 })
     }
-    Ok(kept.finish())
+}
+
+impl SpanRule for UntilCutOff<'_> {
+    fn judge(&self, at: usize, start: usize, length: usize, kept: &mut BooleanBufferBuilder) -> usize {
+        // A patient without an answer has no rows that may be seen.
+        let cut_off = self.cut_offs.get(at).copied().unwrap_or(i32::MIN);
+        if self.no_nulls && cut_off == i32::MAX {
+            kept.append_n(length, true);
+            return length;
+        }
+        let mut passed = 0;
+        for row in start..start + length {
+            // A row without a date is never read: nothing says that it comes before the cut-off.
+            let keeps = self.dates.is_valid(row) && self.dates.value(row) <= cut_off;
+            kept.append(keeps);
+            passed += usize::from(keeps);
+        }
+        passed
+    }
+}
+
+/// Keys of practices, as integers or as a dictionary of texts, with what is known of each entry.
+enum AtActivated<'a> {
+    Ints(&'a Int64Array, &'a ActivatedPractices),
+    Texts(&'a Int32Array, Vec<bool>),
+}
+
+impl<'a> AtActivated<'a> {
+    fn of(activation: &'a ActivationInForce, practices: &'a ArrayRef) -> Result<Self, NotJudged> {
+        let activated = &activation.practices;
+        if let Some(keys) = practices.as_primitive_opt::<Int64Type>() {
+            return Ok(Self::Ints(keys, activated));
+        }
+        let dictionary = practices.as_dictionary_opt::<Int32Type>().ok_or(NotJudged::UnexpectedArray)?;
+        let entries = dictionary.values().as_string_opt::<i32>().ok_or(NotJudged::UnexpectedArray)?;
+        let has = entries.iter().map(|practice| activated.has_text(practice)).collect();
+        Ok(Self::Texts(dictionary.keys(), has))
+    }
+
+    fn keeps(&self, row: usize) -> bool {
+        match self {
+            Self::Ints(keys, activated) => activated.has_int(keys.is_valid(row).then(|| keys.value(row))),
+            Self::Texts(keys, has) => {
+                keys.is_valid(row)
+                    && usize::try_from(keys.value(row)).is_ok_and(|key| has.get(key).copied().unwrap_or(false))
+            }
+        }
+    }
+}
+
+impl SpanRule for AtActivated<'_> {
+    fn judge(&self, _at: usize, start: usize, length: usize, kept: &mut BooleanBufferBuilder) -> usize {
+        let mut passed = 0;
+        for row in start..start + length {
+            let keeps = self.keeps(row);
+            kept.append(keeps);
+            passed += usize::from(keeps);
+        }
+        passed
+    }
 }
 
 /// The cut-off of each patient; later than all days where there is none.
@@ -114,16 +183,4 @@ fn cut_offs(days: &PatientDays, patients: &PatientIds) -> Result<Vec<i32>, Patie
         }
         PatientIds::Text(keys) => days.days_of_texts(keys.iter().flatten(), i32::MAX),
     }
-}
-
-fn at_activated(activation: &ActivationInForce, practices: &ArrayRef) -> Result<BooleanBuffer, NotJudged> {
-    let activated = &activation.practices;
-    if let Some(keys) = practices.as_primitive_opt::<Int64Type>() {
-        return Ok(keys.iter().map(|practice| activated.has_int(practice)).collect());
-    }
-    let dictionary = practices.as_dictionary_opt::<Int32Type>().ok_or(NotJudged::UnexpectedArray)?;
-    let entries = dictionary.values().as_string_opt::<i32>().ok_or(NotJudged::UnexpectedArray)?;
-    let has: Vec<bool> = entries.iter().map(|practice| activated.has_text(practice)).collect();
-    let of_key = |key: Option<i32>| key.and_then(|key| has.get(usize::try_from(key).ok()?).copied()).unwrap_or(false);
-    Ok(dictionary.keys().iter().map(of_key).collect())
 }

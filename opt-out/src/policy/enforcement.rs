@@ -40,12 +40,42 @@ pub(super) struct ActivationInForce {
     pub(super) practice_key: PracticeKeyType,
 }
 
-/// What the rules say of a batch's patients.
+/// What the rules say of a batch's rows.
 pub(crate) enum Verdict {
     /// All rows may be seen
     All,
     /// The rows whose bit is set may be seen
     Some(BooleanBuffer),
+}
+
+/// What the rules say of a batch's patients: one answer for each of its spans.
+pub(crate) struct SeenPatients {
+    /// Rows one after another of one patient
+    pub(super) spans: Spans,
+    /// The patient of each
+    pub(super) patients: PatientIds,
+    /// Whether the patient may be seen
+    pub(super) seen: Vec<bool>,
+}
+
+impl SeenPatients {
+    /// The same for a batch of the rows alone that are of patients who may be seen.
+    pub(crate) fn only_seen(&self) -> Self {
+        let lengths = self.spans.lengths().zip(&self.seen).filter(|(_, seen)| **seen).map(|(length, _)| length);
+        let kept: Vec<usize> = (0..self.seen.len()).filter(|at| self.seen.get(*at) == Some(&true)).collect();
+        let spans = Spans::of_lengths(lengths);
+        Self { patients: self.patients.taken(&kept), seen: vec![true; kept.len()], spans }
+    }
+
+    /// Which rows are of patients who may be seen.
+    pub(crate) fn verdict(&self) -> Verdict {
+        if self.seen.iter().all(|seen| *seen) {
+            return Verdict::All;
+        }
+        let mut rows = BooleanBufferBuilder::new(self.spans.lengths().sum());
+        self.spans.lengths().zip(&self.seen).for_each(|(length, seen)| rows.append_n(length, *seen));
+        Verdict::Some(rows.finish())
+    }
 }
 
 impl Enforcement {
@@ -103,35 +133,23 @@ impl Enforcement {
         self.type_one.is_none() && self.national.is_none() && self.activation.is_none()
     }
 
-    /// Which rows are of patients who may be seen; counts the others, for the first rule that hides them.
-    pub(crate) fn judge(
-        &self,
-        ids: &PatientIds,
-        spans: &Spans,
-        tally: &mut SegmentTally,
-    ) -> Result<Verdict, PatientKeyError> {
-        if self.hides_nobody() {
-            return Ok(Verdict::All);
-        }
+    /// Which patients may be seen; counts the rows of the others, for the first rule that hides them.
+    pub(crate) fn judge(&self, ids: &PatientIds, tally: &mut SegmentTally) -> Result<SeenPatients, PatientKeyError> {
         // One key for all rows in a row that have it: the sets are asked once a patient, not once an event.
+        let spans = Spans::of(ids);
         let patients = spans.keys(ids);
         let mut seen = vec![true; spans.len()];
         for (rule, opt_outs) in [(Rule::TypeOne, &self.type_one), (Rule::National, &self.national)] {
             if let Some(OptOuts { listed, listed_may_be_seen }) = opt_outs {
                 let is_listed = listed_among(listed, &patients)?;
-                hide(&mut seen, &patients, spans, (rule, tally), |at| is_listed.stays(at) != *listed_may_be_seen);
+                hide(&mut seen, &patients, &spans, (rule, tally), |at| is_listed.stays(at) != *listed_may_be_seen);
             }
         }
         if let Some(ActivationInForce { activations, .. }) = &self.activation {
             let counted = listed_among(&activations.counted, &patients)?;
-            hide(&mut seen, &patients, spans, (Rule::PracticeActivation, tally), |at| !counted.stays(at));
+            hide(&mut seen, &patients, &spans, (Rule::PracticeActivation, tally), |at| !counted.stays(at));
         }
-        if seen.iter().all(|seen| *seen) {
-            return Ok(Verdict::All);
-        }
-        let mut rows = BooleanBufferBuilder::new(ids.len());
-        spans.lengths().zip(seen).for_each(|(length, seen)| rows.append_n(length, seen));
-        Ok(Verdict::Some(rows.finish()))
+        Ok(SeenPatients { spans, patients, seen })
     }
 }
 

@@ -24,7 +24,7 @@ pub use tally::{Removed, TableRemovals};
 pub use verify::{PolicyRun, VerifiedRegister, read_registers};
 
 pub(crate) use activation::NotJudged;
-pub(crate) use enforcement::{Enforcement, Verdict};
+pub(crate) use enforcement::{Enforcement, SeenPatients, Verdict};
 pub(crate) use tally::{SegmentTally, TableTally};
 
 use peristyle_policy::patients::KeyType;

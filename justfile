@@ -37,7 +37,7 @@ demo:
 
 # The shared vectors and studies, where ../shared is there
 conformance: build
-    {{peristyle}} conformance ../shared/ehrql/vectors/spec.jsonl.gz ../shared/ehrql/vectors/generated.jsonl.gz
+    {{peristyle}} conformance ../shared/ehrql/vectors/*.jsonl.gz
 
 # Property tests for longer than CI has time for
 property cases="5000":
@@ -50,6 +50,11 @@ non-interference cases="20000": build
 # The measured rows of issue 2: sharing of the scan, intervals, memory. 10 million events by default
 measure patients="100000" events="100":
     benchmarks/measure.py {{peristyle}} {{patients}} {{events}}
+
+# What the Guard costs on a full scan, side by side. 100 million events by default
+guard-cost patients="1000000" events="100": build
+    {{peristyle}} synth --patients {{patients}} --events-per-patient {{events}} --registers --out {{target}}/guard-cost
+    cargo bench -p peristyle-tests --bench guard -- {{target}}/guard-cost
 
 # Everything that CI runs
 ci:

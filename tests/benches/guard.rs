@@ -3,7 +3,13 @@
 //! `cargo bench -p peristyle-tests --bench guard -- TABLES [ROUNDS]`: TABLES is a folder that `peristyle synth` made, with
 //! `registers/`. Prints the median time of both scans and their ratio.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs, reason = "a bench, not the engine")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a bench, not the engine"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +24,10 @@ use peristyle_policy::counts::CountsFile;
 use peristyle_policy::permissions::Permissions;
 use peristyle_policy::policy::Policy;
 use peristyle_policy::{Day, Name, applied_rules};
+
+// As in the engine's binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROUNDS: usize = 5;
 const LIMITS: &str = "least_count = 0\ngreatest_fall_percent = 100\ngreatest_rise_percent = 10000\nmax_age_days = 366\n\

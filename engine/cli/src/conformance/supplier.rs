@@ -68,8 +68,10 @@ pub(super) async fn run_in(line: &Line, kind: &str, folder: &Path, settings: &Se
         extract.study(document, permissions).await.map_err(told)?
     } else {
         let wanted: WantedTable = line.read("table")?;
-        let columns: Vec<String> =
-            std::iter::once(PATIENT_ID).chain(wanted.columns.iter().map(|(name, _)| name.as_str())).map(str::to_owned).collect();
+        let columns: Vec<String> = std::iter::once(PATIENT_ID)
+            .chain(wanted.columns.iter().map(|(name, _)| name.as_str()))
+            .map(str::to_owned)
+            .collect();
         if wanted.module == REGISTER_TABLES {
             return extract.register(&wanted.name, tables, &expected).await;
         }
@@ -82,7 +84,8 @@ pub(super) async fn run_in(line: &Line, kind: &str, folder: &Path, settings: &Se
 
 /// The example policy of a connector, for tables of a few rows.
 fn policy_of(example: &str, folder: &Path) -> Result<Policy, String> {
-    let mut policy = Policy::parse(example.as_bytes(), &folder.join("policy.toml")).map_err(|error| error.to_string())?;
+    let mut policy =
+        Policy::parse(example.as_bytes(), &folder.join("policy.toml")).map_err(|error| error.to_string())?;
     policy.registers_mut().for_each(|register| {
         register.limits.least = 0;
         register.limits.greatest_fall_percent = 100;
@@ -148,7 +151,8 @@ impl Extract<'_> {
         let registers: Vec<&Register> = rules.registers(policy);
         if !registers.is_empty() {
             let read = read_registers(policy, &registers, self.folder, today)?;
-            let members = |register: &Register| read.iter().find(|known| known.id == register.id).map_or(0, |r| r.members);
+            let members =
+                |register: &Register| read.iter().find(|known| known.id == register.id).map_or(0, |r| r.members);
             let counted: Vec<(&Register, u64)> = registers.iter().map(|r| (*r, members(r))).collect();
             CountsFile::begin(policy, &counted, today, 0).map_err(|error| internal(error.to_string()))?;
         }

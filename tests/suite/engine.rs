@@ -221,7 +221,9 @@ pub(crate) fn write_file(table: &Table, path: &Path) {
 }
 
 fn answer(spec: &TableSpec, batches: &[RecordBatch]) -> Answer {
-    let mut columns: Vec<String> = spec.columns.iter().map(|(name, _)| name.to_string()).collect();
+    let patient_id = spec.patients.map(|_| "patient_id".to_owned());
+    let mut columns: Vec<String> =
+        patient_id.into_iter().chain(spec.columns.iter().map(|(name, _)| name.to_string())).collect();
     let mut rows = vec![];
     for batch in batches {
         columns = batch.schema().fields().iter().map(|field| field.name().clone()).collect();

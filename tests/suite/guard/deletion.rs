@@ -68,7 +68,7 @@ impl Rules {
         let far = NaiveDateTime::MAX;
         let end = |end: Option<NaiveDateTime>| match end {
             None => far,
-            Some(end) if end.date().to_string() >= "9999-12-31".to_owned() => far,
+            Some(end) if *end.date().to_string() >= *"9999-12-31" => far,
             Some(end) if self.has_moments() => end,
             Some(end) => end.date().into(),
         };

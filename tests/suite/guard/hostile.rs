@@ -30,18 +30,20 @@ pub(super) fn add_rows(choices: &mut Choices<'_>, tables: &mut [Table], rules: &
         }
     }
     // But for one, now and then, so that runs fail: on the same row, and in the same words.
-    if choices.one_in(3) {
+    if choices.one_in(2) {
         let table = choices.below(tables.len());
         let (table, patient) = (&mut tables[table], choices.of(&patients));
         let mut cells: Vec<Cell> = COLUMNS.iter().map(|(_, type_name)| extreme(choices, type_name, false)).collect();
         cells[11] = Cell::Null;
         if choices.one_in(2) {
-            cells[choices.of(&[6, 11])] = if is_text { Cell::Str("wrong".into()) } else { Cell::Null };
+            for column in [1, 2, 3, 6, 11] {
+                cells[column] = if is_text { Cell::Str("wrong".into()) } else { Cell::Null };
+            }
         }
         let row = (patient, cells);
-        if !rules.hides(table, &row)
-            && !(table.one_row_per_patient && table.rows.iter().any(|(known, _)| *known == patient))
-        {
+        let has_a_row = table.rows.iter().any(|(known, _)| *known == patient);
+        let may_not_be = table.one_row_per_patient && has_a_row;
+        if !rules.hides(table, &row) && !may_not_be {
             table.rows.push(row);
         }
     }

@@ -71,7 +71,7 @@ fn markers() -> Vec<String> {
         let date: chrono::NaiveDate = kind.date.parse().expect("a date");
         markers.extend(Some(date.to_epoch_days().to_string()).filter(|days| days.starts_with('-')));
     }
-    markers.extend(["6131944".to_owned(), "1907-05-01".to_owned(), "intersex".to_owned()]);
+    markers.extend(["61319441".to_owned(), "1907-05-01".to_owned(), "intersex".to_owned()]);
     markers
 }
 
@@ -90,10 +90,10 @@ fn place() -> Sandbox {
     if let Some(activation) = &mut rules.activation {
         let day = |text: &str| text.parse::<chrono::NaiveDate>().ok();
         let moment = |text: &str| day(text).and_then(|day| day.and_hms_opt(9, 30, 0));
-        activation.practices = vec![(6_131_944_10, day("1907-05-01"), None), (6_131_944_11, None, None)];
+        activation.practices = vec![(613_194_410, day("1907-05-01"), None), (613_194_411, None, None)];
         activation.registrations =
-            [0, 1, 2, 4, 5].map(|at| (patient(at), Some(6_131_944_10), moment("2034-01-01"))).into();
-        activation.registrations.push((patient(4), Some(6_131_944_11), None));
+            [0, 1, 2, 4, 5].map(|at| (patient(at), Some(613_194_410), moment("2034-01-01"))).into();
+        activation.registrations.push((patient(4), Some(613_194_411), None));
         let practices = RowRule::AtActivated("practice_pseudo_id");
         activation.tables.insert("core.practice_registrations".to_owned(), practices);
     }

@@ -75,7 +75,7 @@ pub(super) fn many(choices: &mut Choices<'_>) -> Vec<u32> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u32
     };
-    (0..400).map(step).collect()
+    (0..4_000).map(step).collect()
 }
 
 /// Random rules about `patients`. `ends` are days on which registrations may end, `tables` what activation may say.

@@ -78,6 +78,8 @@ fn remove_leftovers(parent: &Path) {
         {
             match fs::remove_dir_all(entry.path()) {
                 Ok(()) => tracing::info!(directory = %entry.path().display(), "removed spilled rows of a dead run"),
+                // Its own run was about to remove it, or another that starts was quicker: nothing to tell anyone.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => tracing::warn!(
                     directory = %entry.path().display(), kind = %error.kind(), "spilled rows of a dead run remain"
                 ),

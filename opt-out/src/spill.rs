@@ -77,7 +77,7 @@ fn remove_leftovers(parent: &Path) {
             && directory.try_lock().is_ok()
         {
             match fs::remove_dir_all(entry.path()) {
-                Ok(()) => tracing::info!(directory = %entry.path().display(), "removed spilled rows of a dead run"),
+                Ok(()) => tracing::debug!(directory = %entry.path().display(), "removed spilled rows of a dead run"),
                 // Its own run was about to remove it, or another that starts was quicker: nothing to tell anyone.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => tracing::warn!(

@@ -98,9 +98,21 @@ impl PatientIds {
     /// calls, where a row's patient comes before that of the row before.
     pub fn runs(&self, run: impl FnMut(usize)) -> bool {
         match self {
-            Self::Int(keys) => runs(keys.len(), |row| keys.values().get(row), run),
+            Self::Int(keys) => runs_of_ints(keys.values(), run),
             Self::Bytes16(keys) => runs(keys.len(), |row| Some(keys.value(row)), run),
             Self::Text(keys) => runs(keys.len(), |row| Some(keys.value(row)), run),
+        }
+    }
+
+    /// Whether no row's patient comes before that of the row before.
+    pub(crate) fn ascend(&self) -> bool {
+        match self {
+            // Without a branch a row.
+            Self::Int(keys) => {
+                let (before, after) = (keys.values(), keys.values().get(1..).unwrap_or_default());
+                before.iter().zip(after).fold(true, |ascend, (before, after)| ascend & (before <= after))
+            }
+            _ => self.runs(|_| {}),
         }
     }
 
@@ -172,24 +184,56 @@ impl Spans {
     }
 }
 
-/// As [`span_ends`]. Most pieces are of one patient, which is seen without a branch a row.
+/// As [`runs`]. Most pieces are of one patient, which is seen without a branch a row.
+fn runs_of_ints(keys: &[i64], mut run: impl FnMut(usize)) -> bool {
+    let mut before = keys.first().copied();
+    for_each_change(keys, |row, key| {
+        let ascends = Some(key) > before;
+        if ascends {
+            run(row);
+            before = Some(key);
+        }
+        ascends
+    }) && {
+        if !keys.is_empty() {
+            run(keys.len());
+        }
+        true
+    }
+}
+
+/// As [`span_ends`].
 fn span_ends_of_ints(keys: &[i64]) -> Vec<usize> {
+    let mut ends = Vec::with_capacity(keys.len() / 32 + 1);
+    for_each_change(keys, |row, _| {
+        ends.push(row);
+        true
+    });
+    if !keys.is_empty() {
+        ends.push(keys.len());
+    }
+    ends
+}
+
+/// Calls with every row whose key is another than that of the row before, and its key, for as long as the answer is yes;
+/// whether it always was.
+fn for_each_change(keys: &[i64], mut changes: impl FnMut(usize, i64) -> bool) -> bool {
     const PIECE: usize = 32;
-    let mut ends = Vec::with_capacity(keys.len() / PIECE + 1);
-    let Some(mut before) = keys.first().copied() else { return ends };
+    let Some(mut before) = keys.first().copied() else { return true };
     for (piece, start) in keys.chunks(PIECE).zip((0..).step_by(PIECE)) {
         if piece.iter().fold(true, |same, key| same & (*key == before)) {
             continue;
         }
         for (row, key) in (start..).zip(piece) {
             if *key != before {
-                ends.push(row);
+                if !changes(row, *key) {
+                    return false;
+                }
                 before = *key;
             }
         }
     }
-    ends.push(keys.len());
-    ends
+    true
 }
 
 fn span_ends<'k, K: PartialEq + ?Sized + 'k>(rows: usize, key: impl Fn(usize) -> Option<&'k K>) -> Vec<usize> {

@@ -93,12 +93,27 @@ impl DomainRows {
 
     /// These of the rows, ascending places among them.
     fn keep(&self, places: Vec<u32>) -> Self {
-        let offsets = offsets_among(&places, &self.0.offsets);
+        let offsets = self.offsets_of(&places);
         let selected = match &self.0.selected {
             None => UInt32Array::from(places),
             Some(selected) => places.iter().map(|place| selected.value(*place as usize)).collect::<Vec<_>>().into(),
         };
         DomainRows(Arc::new(Inner { selected: Some(selected), offsets, patients: OnceLock::new() }))
+    }
+
+    /// Where each patient's rows begin among these of the rows: counted by patient, which takes no branch a row.
+    fn offsets_of(&self, places: &[u32]) -> Arc<[u32]> {
+        let patients = self.patients().values();
+        let mut offsets = vec![0_u32; self.0.offsets.len()];
+        for place in places {
+            offsets[patients[*place as usize] as usize + 1] += 1;
+        }
+        let mut before = 0;
+        for offset in &mut offsets {
+            before += *offset;
+            *offset = before;
+        }
+        offsets.into()
     }
 
     /// Whether each patient has a row.

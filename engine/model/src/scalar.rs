@@ -260,16 +260,51 @@ pub fn difference_in_days(lhs: i32, rhs: i32) -> i64 {
 
 /// Whole months completed from `rhs` to `lhs`.
 pub fn difference_in_months(lhs: i32, rhs: i32) -> i64 {
-    let (lhs, rhs) = (civil_from_days(lhs), civil_from_days(rhs));
-    let months = i64::from(lhs.year - rhs.year) * 12 + i64::from(lhs.month) - i64::from(rhs.month);
-    if lhs.day < rhs.day { months - 1 } else { months }
+    months_between(day_of_months(lhs), day_of_months(rhs))
 }
 
 /// Whole years completed from `rhs` to `lhs`.
 pub fn difference_in_years(lhs: i32, rhs: i32) -> i64 {
-    let (lhs, rhs) = (civil_from_days(lhs), civil_from_days(rhs));
-    let years = i64::from(lhs.year - rhs.year);
-    if (lhs.month, lhs.day) < (rhs.month, rhs.day) { years - 1 } else { years }
+    years_between(day_of_years(lhs), day_of_years(rhs))
+}
+
+/// A date's months and day in one number, so that whole months between two dates are one subtraction: what
+/// [`months_between`] takes. Of a date that does not exist in years 1 to 9999 it is any number.
+pub fn day_of_months(date: i32) -> i32 {
+    let Civil { year, month, day } = quick_civil(date);
+    ((year * 12 + month as i32) << 5) | day as i32
+}
+
+/// Whole months from one [`day_of_months`] to another.
+pub fn months_between(lhs: i32, rhs: i32) -> i64 {
+    // Rounding down takes off the month that is not complete.
+    i64::from((lhs - rhs) >> 5)
+}
+
+/// As [`day_of_months`], for whole years: what [`years_between`] takes.
+pub fn day_of_years(date: i32) -> i32 {
+    let Civil { year, month, day } = quick_civil(date);
+    (year << 9) | ((month as i32) << 5) | day as i32
+}
+
+/// Whole years from one [`day_of_years`] to another.
+pub fn years_between(lhs: i32, rhs: i32) -> i64 {
+    i64::from((lhs - rhs) >> 9)
+}
+
+/// As [`civil_from_days`], for dates in years 1 to 9999 alone, without a division or a branch.
+///
+/// See Neri and Schneider, "Euclidean affine functions and their application to calendar algorithms" (2022).
+fn quick_civil(days: i32) -> Civil {
+    const CENTURY: u32 = 146_097;
+    let quarters = (days.wrapping_add(719_468) as u32 & 0x003f_ffff) * 4 + 3;
+    let century = quarters / CENTURY;
+    let product = u64::from((quarters % CENTURY) | 3) * 2_939_745;
+    let (year_of_century, day_of_year) = ((product >> 32) as u32, product as u32 / 2_939_745 / 4);
+    let shifted = 2_141 * day_of_year + 197_913;
+    let (month, day) = (shifted >> 16, (shifted & 0xffff) / 2_141 + 1);
+    let next = u32::from(day_of_year >= 306);
+    Civil { year: (century * 100 + year_of_century + next) as i32, month: month - 12 * next, day }
 }
 
 /// 1 January of the date's year.

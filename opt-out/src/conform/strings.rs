@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, Int32Array, StringDictionaryBuilder};
+use arrow::array::{
+    AnyDictionaryArray, Array, ArrayRef, AsArray, DictionaryArray, Int32Array, StringDictionaryBuilder,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type};
 
@@ -47,7 +49,20 @@ impl DictionaryEntries {
         Ok(Self { found: Arc::clone(found), exceptions: any.then_some(Exceptions { is_null, is_refused }), entries })
     }
 
-    fn array(&self, keys: Int32Array) -> Result<ArrayRef, Fault> {
+    fn array(&self, dictionary: &dyn AnyDictionaryArray) -> Result<ArrayRef, Fault> {
+        // The common case: keys that are in range already need not be looked at once more.
+        if let Some(dictionary) = dictionary.as_any().downcast_ref::<DictionaryArray<Int32Type>>()
+            && self.exceptions.is_none()
+            && self.entries.len() == dictionary.values().len()
+        {
+            return Ok(Arc::new(dictionary.with_values(Arc::clone(&self.entries))));
+        }
+        let keys = cast(dictionary.keys(), &DataType::Int32).map_err(|_| Fault::UnexpectedArray)?;
+        // A key that does not fit would be cast to NULL.
+        if keys.null_count() != dictionary.keys().null_count() {
+            return Err(Fault::UnexpectedArray);
+        }
+        let keys = keys.as_primitive_opt::<Int32Type>().ok_or(Fault::UnexpectedArray)?.clone();
         let keys = match &self.exceptions {
             None => keys,
             Some(exceptions) => exceptions.check(keys)?,
@@ -94,13 +109,7 @@ pub(super) fn conform(
         Some(entries) if share_buffers(&entries.found, found) => entries,
         _ => DictionaryEntries::new(found, categories, null_values)?,
     };
-    let keys = cast(dictionary.keys(), &DataType::Int32).map_err(|_| Fault::UnexpectedArray)?;
-    // A key that does not fit would be cast to NULL.
-    if keys.null_count() != dictionary.keys().null_count() {
-        return Err(Fault::UnexpectedArray);
-    }
-    let keys = keys.as_primitive_opt::<Int32Type>().ok_or(Fault::UnexpectedArray)?.clone();
-    let array = entries.array(keys)?;
+    let array = entries.array(dictionary)?;
     *last = Some(entries);
     Ok(array)
 }

@@ -65,10 +65,15 @@ pub(super) fn check_categories(array: &ArrayRef, categories: &[i64]) -> Result<(
 pub(super) fn floats(array: &ArrayRef) -> Result<ArrayRef, Fault> {
     let array = cast_to(array, &DataType::Float64)?;
     let floats = array.as_primitive_opt::<Float64Type>().ok_or(Fault::UnexpectedArray)?;
+    let is_negative_zero = |value: f64| value.to_bits() == (-0.0_f64).to_bits();
+    // One pass for both, as hardly any array has either.
+    if first_bad(floats, |value| !value.is_finite() | is_negative_zero(value)).is_none() {
+        return Ok(array);
+    }
     if let Some(index) = first_bad(floats, |value| !value.is_finite()) {
         return Err(Fault::value(index, ValueProblem::NotFinite));
     }
-    if first_bad(floats, |value| value == 0.0 && value.is_sign_negative()).is_some() {
+    if first_bad(floats, is_negative_zero).is_some() {
         return Ok(Arc::new(floats.unary::<_, Float64Type>(|value| value + 0.0)));
     }
     Ok(array)

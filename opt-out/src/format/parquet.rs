@@ -4,10 +4,13 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::RecordBatchReader;
+use arrow::array::{BooleanBufferBuilder, RecordBatch, RecordBatchReader};
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, FieldRef, Schema};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+};
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy};
@@ -17,7 +20,10 @@ use super::parquet_order::{patient_range, promises_order};
 use crate::error::{Place, SourceError};
 use crate::policy::ScanPermit;
 use crate::request::{ColumnType, TableRequest};
-use crate::source::{ColumnIndices, Flow, OpenedFile, RawSink, ReadRequest, Segment, StoredFile};
+use crate::source::{ColumnIndices, Flow, OpenedFile, RawSink, ReadRequest, RowSink, Segment, StoredFile};
+
+/// Most rows of which the deciding columns are held while the others are read: a row group may be of any size.
+const ROWS_IN_TWO_PASSES_MAX: usize = 1 << 21;
 
 const NOT_PARQUET: &str = "is not a Parquet file, is cut short or has a damaged footer";
 const BAD_GROUP: &str = "has a damaged row group";
@@ -42,6 +48,7 @@ pub(crate) struct ParquetFile {
 struct GroupOfRows {
     row_group: usize,
     first_row: u64,
+    rows: usize,
 }
 
 impl ParquetFile {
@@ -73,7 +80,8 @@ impl ParquetFile {
         for (row_group, group) in metadata.metadata().row_groups().iter().enumerate() {
             let weight = u64::try_from(group.num_rows()).map_err(|_| damaged(ParquetError::EOF(String::new())))?;
             if weight > 0 {
-                groups.push(GroupOfRows { row_group, first_row });
+                let rows = usize::try_from(weight).map_err(|_| damaged(ParquetError::EOF(String::new())))?;
+                groups.push(GroupOfRows { row_group, first_row, rows });
                 segments.push(Segment {
                     weight,
                     patients: key.and_then(|(leaf, found)| patient_range(group, leaf, found)),
@@ -169,25 +177,110 @@ impl OpenedFile for ParquetFile {
             return Ok(());
         };
         let projection = self.indices.projection(request.columns);
-        let ranges = self.ranges(group.row_group, &projection)?;
-        let chunks = WantedChunks::new(Arc::clone(&self.file), ranges, request.bytes_read.clone());
-        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), projection.iter().copied());
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks.clone(), self.metadata.clone())
-            .with_row_groups(vec![group.row_group])
-            .with_projection(mask)
-            .with_batch_size(request.batch_rows)
-            .build()
-            .map_err(|_| self.failed(&chunks))?;
-        debug_assert_eq!(reader.schema().fields().len(), projection.len());
         let mut first_row = group.first_row;
-        for batch in reader {
-            let batch = batch.map_err(|_| self.failed(&chunks))?;
-            let arrays = (projection.as_slice(), batch.columns());
-            if sink(self.indices.raw_batch(request.columns, arrays, first_row, batch.num_rows()))? == Flow::Stop {
+        self.each_batch(group, &projection, None, request, &mut |batch| {
+            let (arrays, rows) = ((projection.as_slice(), batch.columns()), batch.num_rows());
+            let raw = self.indices.raw_batch(request.columns, arrays, first_row, rows);
+            first_row += rows as u64;
+            sink(raw)
+        })?;
+        Ok(())
+    }
+
+    fn read_deciding(
+        &self,
+        permit: &ScanPermit,
+        request: &ReadRequest<'_>,
+        deciding: usize,
+        sink: &mut dyn RowSink,
+    ) -> Result<(), SourceError> {
+        let Some(group) = self.groups.get(request.segment) else {
+            return Ok(());
+        };
+        let (first, others) = request.columns.split_at_checked(deciding).unwrap_or((request.columns, &[]));
+        let projection = self.indices.projection(first);
+        let rest = self.indices.found(others);
+        if rest.is_empty() {
+            return self.read(permit, request, &mut |rows| sink.whole(rows));
+        }
+        let mut from = 0;
+        while from < group.rows {
+            let rows = ROWS_IN_TWO_PASSES_MAX.min(group.rows - from);
+            let window = (from > 0 || rows < group.rows)
+                .then(|| RowSelection::from(vec![RowSelector::skip(from), RowSelector::select(rows)]));
+            let mut wanted = BooleanBufferBuilder::new(from + rows);
+            wanted.append_n(from, false);
+            self.each_batch(group, &projection, window, request, &mut |batch| {
+                let (arrays, rows) = ((projection.as_slice(), batch.columns()), batch.num_rows());
+                let first_row = group.first_row + wanted.len() as u64;
+                match sink.decide(self.indices.raw_batch(first, arrays, first_row, rows))? {
+                    Some(mask) => wanted.append_buffer(&mask),
+                    None => wanted.append_n(rows, true),
+                }
+                Ok(Flow::GoOn)
+            })?;
+            wanted.append_n(group.rows - from - rows, false);
+            if self.complete(group, (others, &rest), wanted.finish(), request, sink)? == Flow::Stop {
                 return Ok(());
             }
-            first_row += batch.num_rows() as u64;
+            from += rows;
         }
         Ok(())
+    }
+}
+
+impl ParquetFile {
+    /// Reads the other columns of the wanted rows.
+    fn complete(
+        &self,
+        group: &GroupOfRows,
+        (columns, projection): (&[usize], &[usize]),
+        wanted: BooleanBuffer,
+        request: &ReadRequest<'_>,
+        sink: &mut dyn RowSink,
+    ) -> Result<Flow, SourceError> {
+        if wanted.count_set_bits() == 0 {
+            return Ok(Flow::GoOn);
+        }
+        let selection = Some(RowSelection::from_boolean_buffer(wanted));
+        let flow = self.each_batch(group, projection, selection, request, &mut |batch| {
+            let (arrays, rows) = ((projection, batch.columns()), batch.num_rows());
+            sink.complete(rows, self.indices.raw_columns(columns, arrays))
+        })?;
+        if flow == Flow::GoOn {
+            // Fewer rows than were wanted would be rows lost.
+            sink.completed()?;
+        }
+        Ok(flow)
+    }
+
+    /// Decodes some columns of a row group: all rows, or those that are selected.
+    fn each_batch(
+        &self,
+        group: &GroupOfRows,
+        projection: &[usize],
+        selection: Option<RowSelection>,
+        request: &ReadRequest<'_>,
+        each: &mut dyn FnMut(RecordBatch) -> Result<Flow, SourceError>,
+    ) -> Result<Flow, SourceError> {
+        let ranges = self.ranges(group.row_group, projection)?;
+        let chunks = WantedChunks::new(Arc::clone(&self.file), ranges, request.bytes_read.clone());
+        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), projection.iter().copied());
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks.clone(), self.metadata.clone())
+            .with_row_groups(vec![group.row_group])
+            .with_projection(mask)
+            .with_batch_size(request.batch_rows);
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
+        }
+        let reader = builder.build().map_err(|_| self.failed(&chunks))?;
+        debug_assert_eq!(reader.schema().fields().len(), projection.len());
+        for batch in reader {
+            let batch = batch.map_err(|_| self.failed(&chunks))?;
+            if each(batch)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::GoOn)
     }
 }

@@ -102,14 +102,13 @@ trait SpanRule {
 struct UntilCutOff<'a> {
     dates: &'a Date32Array,
     cut_offs: Vec<i32>,
-    no_nulls: bool,
 }
 
 impl<'a> UntilCutOff<'a> {
     fn of(activation: &ActivationInForce, patients: &PatientIds, dates: &'a ArrayRef) -> Result<Self, NotJudged> {
         let dates = dates.as_primitive_opt::<Date32Type>().ok_or(NotJudged::UnexpectedArray)?;
         let cut_offs = cut_offs(&activation.activations.cut_offs, patients).map_err(NotJudged::Key)?;
-        Ok(Self { dates, cut_offs, no_nulls: dates.null_count() == 0 })
+        Ok(Self { dates, cut_offs })
     }
 }
 
@@ -117,13 +116,22 @@ impl SpanRule for UntilCutOff<'_> {
     fn judge(&self, at: usize, start: usize, length: usize, kept: &mut BooleanBufferBuilder) -> usize {
         // A patient without an answer has no rows that may be seen.
         let cut_off = self.cut_offs.get(at).copied().unwrap_or(i32::MIN);
-        if self.no_nulls && cut_off == i32::MAX {
-            kept.append_n(length, true);
-            return length;
+        if cut_off == i32::MAX {
+            // A row without a date is never read: nothing says that it comes before the cut-off.
+            return match self.dates.nulls() {
+                None => {
+                    kept.append_n(length, true);
+                    length
+                }
+                Some(nulls) => {
+                    let dated = nulls.inner().slice(start, length);
+                    kept.append_buffer(&dated);
+                    dated.count_set_bits()
+                }
+            };
         }
         let mut passed = 0;
         for row in start..start + length {
-            // A row without a date is never read: nothing says that it comes before the cut-off.
             let keeps = self.dates.is_valid(row) && self.dates.value(row) <= cut_off;
             kept.append(keeps);
             passed += usize::from(keeps);

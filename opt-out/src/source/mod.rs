@@ -11,7 +11,8 @@ mod store;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray};
+use arrow::array::{Array, ArrayRef, BinaryArray};
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::Schema;
 use datafusion::physical_plan::metrics::Count;
 
@@ -59,6 +60,32 @@ pub(crate) enum Flow {
 
 /// Takes what a reader finds.
 pub(crate) type RawSink<'a> = &'a mut dyn FnMut(RawBatch) -> Result<Flow, SourceError>;
+
+/// Takes rows whole, or in two passes: first what decides which of them are wanted, then the rest of these alone.
+pub(crate) trait RowSink {
+    /// Takes some rows with all the columns that were asked for.
+    fn whole(&mut self, rows: RawBatch) -> Result<Flow, SourceError>;
+
+    /// Looks at some rows with the deciding columns alone. Which of them are wanted; all, where there is no answer.
+    fn decide(&mut self, rows: RawBatch) -> Result<Option<BooleanBuffer>, SourceError>;
+
+    /// Takes the other columns of the next rows that were wanted.
+    fn complete(&mut self, rows: usize, columns: Vec<RawColumn>) -> Result<Flow, SourceError>;
+
+    /// Whether every row that was wanted has been completed: an error if not.
+    fn completed(&self) -> Result<(), SourceError>;
+}
+
+impl RawColumn {
+    /// Some of its rows.
+    pub(crate) fn slice(&self, start: usize, rows: usize) -> Self {
+        match self {
+            Self::Typed(array) => Self::Typed(array.slice(start, rows)),
+            Self::Text(cells) => Self::Text(cells.slice(start, rows)),
+            Self::Missing => Self::Missing,
+        }
+    }
+}
 
 /// A part of a file that is decoded by itself: a row group, a record batch, or the whole file.
 #[derive(Clone)]
@@ -109,6 +136,18 @@ pub(crate) trait OpenedFile: fmt::Debug + Send + Sync {
 
     /// Reads a segment, blocking. Nothing is read without a permit.
     fn read(&self, permit: &ScanPermit, request: &ReadRequest<'_>, sink: RawSink<'_>) -> Result<(), SourceError>;
+
+    /// The same, where the first `deciding` of the columns tell which rows are wanted: a format that can read the other
+    /// columns of some rows alone does so.
+    fn read_deciding(
+        &self,
+        permit: &ScanPermit,
+        request: &ReadRequest<'_>,
+        _deciding: usize,
+        sink: &mut dyn RowSink,
+    ) -> Result<(), SourceError> {
+        self.read(permit, request, &mut |rows| sink.whole(rows))
+    }
 }
 
 /// A table that has been found and opened.
@@ -232,6 +271,11 @@ impl ColumnIndices {
         projection
     }
 
+    /// The same without `patient_id`.
+    pub(crate) fn found(&self, wanted: &[usize]) -> Vec<usize> {
+        Self { patient_id: None, columns: self.columns.clone() }.projection(wanted)
+    }
+
     /// A raw batch of the arrays that were read by a projection, which is ascending.
     pub(crate) fn raw_batch(
         &self,
@@ -240,14 +284,20 @@ impl ColumnIndices {
         first_row: u64,
         rows: usize,
     ) -> RawBatch {
-        let array = |index: usize| {
-            let found = projection.binary_search(&index).ok().and_then(|at| arrays.get(at));
-            found.map_or(RawColumn::Missing, |array| RawColumn::Typed(Arc::clone(array)))
-        };
-        let columns = wanted
-            .iter()
-            .map(|&column| self.columns.get(column).copied().flatten().map_or(RawColumn::Missing, array))
-            .collect();
-        RawBatch { first_row, rows, patients: self.patient_id.map_or(RawColumn::Missing, array), columns }
+        let patients = self.patient_id.map_or(RawColumn::Missing, |index| array_at((projection, arrays), index));
+        RawBatch { first_row, rows, patients, columns: self.raw_columns(wanted, (projection, arrays)) }
     }
+
+    /// The wanted columns among the arrays that were read by a projection, which is ascending.
+    pub(crate) fn raw_columns(&self, wanted: &[usize], read: (&[usize], &[ArrayRef])) -> Vec<RawColumn> {
+        let column = |column: &usize| {
+            self.columns.get(*column).copied().flatten().map_or(RawColumn::Missing, |index| array_at(read, index))
+        };
+        wanted.iter().map(column).collect()
+    }
+}
+
+fn array_at((projection, arrays): (&[usize], &[ArrayRef]), index: usize) -> RawColumn {
+    let found = projection.binary_search(&index).ok().and_then(|at| arrays.get(at));
+    found.map_or(RawColumn::Missing, |array| RawColumn::Typed(Arc::clone(array)))
 }

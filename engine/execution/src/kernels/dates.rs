@@ -7,7 +7,7 @@ use peristyle_model::graph::{Binary, Unary};
 use peristyle_model::scalar;
 
 use super::{FaultRows, zip, zip_partial};
-use crate::vector::Vector;
+use crate::vector::{Operand, Vector};
 
 /// Adding days, months or years to dates.
 pub(crate) fn add(function: Binary, dates: &Vector, amounts: &Vector, faults: &mut FaultRows) -> Result<Vector> {
@@ -25,13 +25,33 @@ pub(crate) fn add(function: Binary, dates: &Vector, amounts: &Vector, faults: &m
 
 /// Whole units completed from `rhs` to `lhs`.
 pub(crate) fn difference(function: Binary, lhs: &Vector, rhs: &Vector) -> Result<Vector> {
-    let difference = match function {
-        Binary::DateDifferenceInDays => scalar::difference_in_days,
-        Binary::DateDifferenceInMonths => scalar::difference_in_months,
-        Binary::DateDifferenceInYears => scalar::difference_in_years,
+    let (lhs, rhs) = (lhs.dates()?, rhs.dates()?);
+    Ok(Vector::Int(match function {
+        Binary::DateDifferenceInDays => zip(&lhs, &rhs, scalar::difference_in_days)?,
+        Binary::DateDifferenceInMonths => between(&lhs, &rhs, scalar::day_of_months, scalar::months_between)?,
+        Binary::DateDifferenceInYears => between(&lhs, &rhs, scalar::day_of_years, scalar::years_between)?,
         _ => return internal_err!("not a difference of dates"),
-    };
-    Ok(Vector::Int(zip(&lhs.dates()?, &rhs.dates()?, difference)?))
+    }))
+}
+
+/// A difference of what dates are turned into. A side that is the same for all is turned once.
+fn between(
+    lhs: &Operand<'_, Date32Type>,
+    rhs: &Operand<'_, Date32Type>,
+    turned: impl Fn(i32) -> i32 + Copy,
+    difference: impl Fn(i32, i32) -> i64,
+) -> Result<Int64Array> {
+    match (lhs, rhs) {
+        (Operand::Constant(lhs), rhs @ Operand::Array(_)) => {
+            let lhs = Operand::<Date32Type>::Constant(turned(*lhs));
+            zip(&lhs, rhs, |lhs, rhs| difference(lhs, turned(rhs)))
+        }
+        (lhs @ Operand::Array(_), Operand::Constant(rhs)) => {
+            let rhs = Operand::<Date32Type>::Constant(turned(*rhs));
+            zip(lhs, &rhs, |lhs, rhs| difference(turned(lhs), rhs))
+        }
+        (lhs, rhs) => zip(lhs, rhs, |lhs, rhs| difference(turned(lhs), turned(rhs))),
+    }
 }
 
 /// Parts of a date, and its rounding down.

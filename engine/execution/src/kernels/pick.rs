@@ -69,21 +69,36 @@ pub(crate) fn by_keys(keys: &[Vector]) -> Result<impl Fn(usize, usize) -> Orderi
 ///
 /// Rows that are equal in every key are equal in every column that anyone selects from the pick.
 pub(crate) fn pick(rows: &DomainRows, keys: &[Vector], position: Position) -> Result<PatientRows> {
-    let compare = by_keys(keys)?;
     let better = match position {
         Position::First => Ordering::Less,
         Position::Last => Ordering::Greater,
     };
-    let mut places = Vec::with_capacity(rows.patients_len());
-    for range in rows.offsets().windows(2) {
+    let compare = by_keys(keys)?;
+    let places = match keys.first() {
+        // Nearly every pick is by date: compared where it stands, and the other keys are asked where dates are equal.
+        Some(Vector::Date(dates)) if dates.null_count() == 0 => {
+            let dates = dates.values();
+            best_rows(rows, |row, best| match dates[row].cmp(&dates[best]) {
+                Ordering::Equal => compare(row, best) == better,
+                ordering => ordering == better,
+            })
+        }
+        _ => best_rows(rows, |row, best| compare(row, best) == better),
+    };
+    let present: BooleanBuffer = rows.exists();
+    Ok(PatientRows::new(places, Some(present)))
+}
+
+/// For each patient the table's row of the best row; anything where the patient has none.
+fn best_rows(rows: &DomainRows, is_better: impl Fn(usize, usize) -> bool) -> Vec<u32> {
+    let best_of = |range: &[u32]| {
         let mut best = range[0];
         for row in range[0] + 1..range[1] {
-            if compare(row as usize, best as usize) == better {
+            if is_better(row as usize, best as usize) {
                 best = row;
             }
         }
-        places.push(if range[0] < range[1] { rows.table_row(best) } else { 0 });
-    }
-    let present: BooleanBuffer = rows.exists();
-    Ok(PatientRows::new(places, Some(present)))
+        if range[0] < range[1] { rows.table_row(best) } else { 0 }
+    };
+    rows.offsets().windows(2).map(best_of).collect()
 }

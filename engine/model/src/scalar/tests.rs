@@ -242,6 +242,9 @@ fn every_day_of_the_calendar_agrees_with_chrono() {
         let (civil, expected) = (civil_from_days(day), chrono_date(day));
         assert_eq!((civil.year, civil.month, civil.day), (expected.year(), expected.month(), expected.day()), "{day}");
         assert_eq!(days_from_civil(civil), day);
+        let months = (expected.year() * 12 + expected.month() as i32) * 32 + expected.day() as i32;
+        let years = (expected.year() * 16 + expected.month() as i32) * 32 + expected.day() as i32;
+        assert_eq!((day_of_months(day), day_of_years(day)), (months, years), "{day}");
     }
 }
 

@@ -1,0 +1,352 @@
+//! The guard itself: of rows as they were read, those that the permit and the predicate let through.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::{FilterBuilder, FilterPredicate};
+use arrow::datatypes::{DataType, SchemaRef};
+
+use super::bits::narrowed;
+use super::columns::ReadColumns;
+use super::order::{PatientSpan, disorder, first_wrong};
+use super::pieces::{Origins, Piece};
+use super::{GuardedBatch, ScanMetrics, ScanTask};
+use crate::conform::{Conformer, Fault, patients};
+use crate::error::{Place, SourceError};
+use crate::patient_ids::{PatientId, PatientIds};
+use crate::policy::{NotJudged, SeenPatients, SegmentTally, Verdict};
+use crate::predicate::PredicateState;
+use crate::request::PatientKeyColumn;
+use crate::source::{RawBatch, RawColumn};
+
+pub(super) struct Guard<'a> {
+    task: &'a ScanTask,
+    columns: &'a ReadColumns,
+    place: &'a Place,
+    metrics: &'a ScanMetrics,
+    /// For the columns that the predicate asks about, and for the late ones
+    tested: Vec<Conformer>,
+    late: Vec<Conformer>,
+    judge: Option<Conformer>,
+    pub(super) tally: SegmentTally,
+    predicate: Option<PredicateState<'a>>,
+    last_patient: Option<PatientId>,
+}
+
+/// Rows of which some have been removed.
+struct Kept {
+    ids: Option<PatientIds>,
+    /// Which of the rows that were read; all, where there is none
+    mask: Option<BooleanBuffer>,
+    filter: Option<FilterPredicate>,
+    rows: usize,
+}
+
+impl<'a> Guard<'a> {
+    pub(super) fn new(
+        task: &'a ScanTask,
+        columns: &'a ReadColumns,
+        place: &'a Place,
+        metrics: &'a ScanMetrics,
+    ) -> Self {
+        let conformer = |read: usize| {
+            let source = columns.sources.get(read).and_then(|source| task.source.columns.get(*source));
+            source.map(Conformer::new)
+        };
+        Self {
+            task,
+            columns,
+            place,
+            metrics,
+            tested: columns.tested.iter().filter_map(|placed| conformer(placed.read)).collect(),
+            late: columns.late.iter().filter_map(|placed| conformer(placed.read)).collect(),
+            judge: task.judged_by.as_ref().map(|(column, _)| Conformer::new(column)),
+            tally: SegmentTally::default(),
+            predicate: task.predicate.as_ref().map(PredicateState::new),
+            last_patient: None,
+        }
+    }
+
+    /// Of rows of which the deciding columns have been read, those that are wanted; and which they are, all where that is
+    /// not said.
+    pub(super) fn decide(&mut self, raw: &RawBatch) -> Result<(Piece, Option<BooleanBuffer>), SourceError> {
+        self.metrics.rows_read.add(raw.rows);
+        self.metrics.batches.add(1);
+        let numbers = self.task.permit.hides_nothing().then_some(raw.first_row);
+        let permitted = self.permitted(raw, numbers)?;
+        let span = match &permitted.ids {
+            Some(ids) if self.task.ordered => self.verify_order(ids, numbers)?,
+            _ => None,
+        };
+        let mut tested = Vec::with_capacity(self.tested.len());
+        for at in 0..self.tested.len() {
+            let column = self.columns.tested.get(at).and_then(|placed| raw.columns.get(placed.read));
+            let (Some(conformer), Some(column)) = (self.tested.get_mut(at), column) else {
+                return Err(self.stopped());
+            };
+            let column = filtered(column, permitted.filter.as_ref()).ok_or_else(|| stopped(self.task, self.place))?;
+            // Nothing is told of where, unless all rows may be seen: then the index is the row's.
+            tested.push(conformer.conform(&column, permitted.rows).map_err(|fault| {
+                fault_of(self.task, self.place, conformer.column(), fault, |index| {
+                    numbers.map(|first| first + index as u64)
+                })
+            })?);
+        }
+        let (kept, tested) = self.wanted(permitted, tested)?;
+        let carried = self.columns.carried().map(|read| raw.columns.get(read).cloned());
+        let carried = carried.collect::<Option<Vec<_>>>().ok_or_else(|| self.stopped())?;
+        let carried = carried.iter().map(|column| filtered(column, kept.filter.as_ref()));
+        let carried = carried.collect::<Option<Vec<_>>>().ok_or_else(|| self.stopped())?;
+        let origins = match numbers {
+            Some(first_row) => Origins::of(kept.rows, first_row, kept.mask.as_ref()),
+            None => Origins::untold(),
+        };
+        Ok((Piece { rows: kept.rows, ids: kept.ids, tested, carried, span, origins }, kept.mask))
+    }
+
+    /// The wanted rows with all their columns. `others` are the columns that did not decide, of these rows alone;
+    /// `first` is the index of the first of them among those whose origins the piece knows.
+    pub(super) fn complete(
+        &mut self,
+        (first, piece): (usize, Piece),
+        others: &[RawColumn],
+    ) -> Result<GuardedBatch, SourceError> {
+        let fields = self.task.read_schema.fields().len();
+        let mut arrays: Vec<Option<ArrayRef>> = vec![None; fields];
+        let mut put = |at: usize, array: ArrayRef| {
+            if let Some(to) = arrays.get_mut(at) {
+                *to = Some(array);
+            }
+        };
+        if let Some(ids) = piece.ids {
+            put(0, ids.into_array());
+        }
+        for (placed, array) in self.columns.tested.iter().zip(piece.tested) {
+            put(placed.delivered, array);
+        }
+        let mut carried = piece.carried.iter();
+        for (placed, conformer) in self.columns.late.iter().zip(&mut self.late) {
+            let column = match placed.read.checked_sub(self.columns.deciding) {
+                Some(other) => others.get(other),
+                None => carried.next(),
+            };
+            let column = column.ok_or_else(|| stopped(self.task, self.place))?;
+            let array = conformer.conform(column, piece.rows).map_err(|fault| {
+                fault_of(self.task, self.place, conformer.column(), fault, |index| piece.origins.number(first + index))
+            })?;
+            put(placed.delivered, array);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(piece.rows));
+        let arrays = arrays.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| self.stopped())?;
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.task.read_schema), arrays, &options)
+            .map_err(|_| self.stopped())?;
+        let rows = batch.project(&self.task.output).map_err(|_| self.stopped())?;
+        Ok(GuardedBatch { rows, span: piece.span, first_row: piece.origins.first_of_all() })
+    }
+
+    /// The rows that may be seen: those of permitted patients, and of these the rows that the permit lets through. What
+    /// rows are judged by is looked at only where the patient is permitted.
+    fn permitted(&mut self, raw: &RawBatch, numbers: Option<u64>) -> Result<Kept, SourceError> {
+        let Some(key) = &self.task.source.patient_key else {
+            // Nobody's rows: a supplier's dictionary.
+            self.tally.read(raw.rows, raw.rows);
+            return Ok(Kept { ids: None, mask: None, filter: None, rows: raw.rows });
+        };
+        let ids = self.ids(key, raw, numbers)?;
+        let permit = &self.task.permit;
+        let verdict = if permit.hides_nothing() {
+            Verdict::All
+        } else {
+            let judged = permit.enforcement().judge(&ids, &mut self.tally);
+            let seen = judged.map_err(|error| self.refused(&error))?;
+            match self.columns.judged_by {
+                Some(column) => {
+                    let column = raw.columns.get(column).ok_or_else(|| self.stopped())?;
+                    self.judge_rows(&ids, &seen, column, numbers)?
+                }
+                None => seen.verdict(),
+            }
+        };
+        let Verdict::Some(mask) = verdict else {
+            self.tally.read(raw.rows, raw.rows);
+            return Ok(Kept { ids: Some(ids), mask: None, filter: None, rows: raw.rows });
+        };
+        let filter = filter_of(&mask);
+        let rows = filter.count();
+        self.tally.read(raw.rows, rows);
+        self.metrics.rows_removed_by_policy.add(raw.rows - rows);
+        let ids = masked_ids(ids, &filter).ok_or_else(|| self.stopped())?;
+        Ok(Kept { ids: Some(ids), mask: Some(mask), filter: Some(filter), rows })
+    }
+
+    fn ids(&self, key: &PatientKeyColumn, raw: &RawBatch, numbers: Option<u64>) -> Result<PatientIds, SourceError> {
+        let number = |index| numbers.map(|first| first + index as u64);
+        patients(&raw.patients, key.key_type).map_err(|fault| fault_of(self.task, self.place, &key.name, fault, number))
+    }
+
+    /// Narrows the verdict about patients to single rows. What rows are judged by is looked at only where the patient may
+    /// be seen: dates as they are cannot fail, and all else is conformed for those rows alone.
+    fn judge_rows(
+        &mut self,
+        ids: &PatientIds,
+        seen: &SeenPatients,
+        column: &RawColumn,
+        numbers: Option<u64>,
+    ) -> Result<Verdict, SourceError> {
+        let permit = &self.task.permit;
+        let judge = |of: &SeenPatients, column: &ArrayRef, tally: &mut SegmentTally| {
+            permit.rows().judge(permit.enforcement(), of, column, tally)
+        };
+        let as_is = self.judge.as_ref().is_some_and(Conformer::takes_dates_as_they_are);
+        let judged = match column {
+            RawColumn::Typed(dates) if as_is && *dates.data_type() == DataType::Date32 => {
+                judge(seen, dates, &mut self.tally)
+            }
+            _ => {
+                let Verdict::Some(mask) = seen.verdict() else {
+                    let conformed = self.conformed_judge(column, ids.len(), numbers)?;
+                    let judged = judge(seen, &conformed, &mut self.tally);
+                    return judged.map_err(|error| self.not_judged(error));
+                };
+                let filter = filter_of(&mask);
+                let column = filtered(column, Some(&filter)).ok_or_else(|| self.stopped())?;
+                let conformed = self.conformed_judge(&column, filter.count(), numbers)?;
+                match judge(&seen.only_seen(), &conformed, &mut self.tally) {
+                    Ok(Verdict::All) => Ok(Verdict::Some(mask)),
+                    Ok(Verdict::Some(kept)) => Ok(Verdict::Some(narrowed(&mask, &kept))),
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        judged.map_err(|error| self.not_judged(error))
+    }
+
+    fn conformed_judge(
+        &mut self,
+        column: &RawColumn,
+        rows: usize,
+        numbers: Option<u64>,
+    ) -> Result<ArrayRef, SourceError> {
+        let Some(judge) = &mut self.judge else { return Err(self.stopped()) };
+        let number = |index| numbers.map(|first| first + index as u64);
+        judge.conform(column, rows).map_err(|fault| fault_of(self.task, self.place, judge.column(), fault, number))
+    }
+
+    /// Of rows that may be seen, those of which the predicate is true.
+    fn wanted(&mut self, permitted: Kept, tested: Vec<ArrayRef>) -> Result<(Kept, Vec<ArrayRef>), SourceError> {
+        let Some(predicate) = &mut self.predicate else { return Ok((permitted, tested)) };
+        let stopped = || stopped(self.task, self.place);
+        let key = permitted.ids.clone().map(PatientIds::into_array);
+        let options = RecordBatchOptions::new().with_row_count(Some(permitted.rows));
+        let schema = Arc::clone(&self.columns.tested_schema);
+        let arrays = key.into_iter().chain(tested.iter().cloned()).collect();
+        let batch = RecordBatch::try_new_with_options(schema, arrays, &options).map_err(|_| stopped())?;
+        let kept = predicate.evaluate(&batch).ok_or_else(stopped)?;
+        let rows = kept.count_set_bits();
+        if rows == permitted.rows {
+            return Ok((permitted, tested));
+        }
+        self.metrics.rows_removed_by_predicate.add(permitted.rows - rows);
+        let filter = filter_of(&kept);
+        let tested = tested.iter().map(|array| filter.filter(array)).collect::<Result<Vec<_>, _>>();
+        let ids = permitted.ids.map(|ids| masked_ids(ids, &filter).ok_or_else(stopped)).transpose()?;
+        let (mask, filter) = match &permitted.mask {
+            Some(mask) => {
+                let mask = narrowed(mask, &kept);
+                let filter = filter_of(&mask);
+                (mask, filter)
+            }
+            None => (kept, filter),
+        };
+        Ok((Kept { ids, mask: Some(mask), filter: Some(filter), rows }, tested.map_err(|_| stopped())?))
+    }
+
+    /// Holds the promise of order against the rows; where a patient may have only one, looks for a second.
+    fn verify_order(&mut self, ids: &PatientIds, numbers: Option<u64>) -> Result<Option<PatientSpan>, SourceError> {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
+            return Ok(None);
+        };
+        let number = |index: usize| numbers.map(|first| first + index as u64);
+        let one_row = self.task.source.one_row_per_patient;
+        let wrong = |before: &PatientId, after: &PatientId| before > after || (one_row && before == after);
+        let at = match self.last_patient.replace(last.clone()) {
+            Some(before) if wrong(&before, &first) => Some((0, before == first)),
+            _ => first_wrong(ids, one_row).map(|row| (row, ids.get(row - 1) == ids.get(row))),
+        };
+        match at {
+            None => Ok(Some(PatientSpan { first, last, first_row: number(0) })),
+            Some((index, same)) => Err(disorder(&self.task.source, self.place, same, number(index))),
+        }
+    }
+
+    fn not_judged(&self, error: NotJudged) -> SourceError {
+        match error {
+            NotJudged::Key(error) => self.refused(&error),
+            NotJudged::UnexpectedArray => self.stopped(),
+        }
+    }
+
+    /// The policy's sets could not be asked: nothing is let through.
+    fn refused(&self, error: &peristyle_policy::patients::PatientKeyError) -> SourceError {
+        SourceError::Policy { table: Arc::clone(&self.task.source.table), reason: error.to_string() }
+    }
+
+    /// Of the rows that are delivered.
+    pub(super) fn schema(&self) -> Result<SchemaRef, SourceError> {
+        self.task.read_schema.project(&self.task.output).map(Arc::new).map_err(|_| self.stopped())
+    }
+
+    pub(super) fn stopped(&self) -> SourceError {
+        stopped(self.task, self.place)
+    }
+}
+
+fn stopped(task: &ScanTask, place: &Place) -> SourceError {
+    SourceError::ReaderStopped { table: Arc::clone(&task.source.table), place: place.clone() }
+}
+
+fn fault_of(
+    task: &ScanTask,
+    place: &Place,
+    column: &Arc<str>,
+    fault: Fault,
+    number: impl Fn(usize) -> Option<u64>,
+) -> SourceError {
+    match fault {
+        Fault::UnexpectedArray => stopped(task, place),
+        Fault::Value { index, problem } => SourceError::Value {
+            table: Arc::clone(&task.source.table),
+            place: place.clone(),
+            column: Arc::clone(column),
+            row: number(index),
+            problem,
+        },
+    }
+}
+
+/// The runs of set bits are found once, for all columns.
+fn filter_of(mask: &BooleanBuffer) -> FilterPredicate {
+    FilterBuilder::new(&BooleanArray::new(mask.clone(), None)).optimize().build()
+}
+
+fn masked_ids(ids: PatientIds, filter: &FilterPredicate) -> Option<PatientIds> {
+    PatientIds::of(&filter.filter(&ids.into_array()).ok()?)
+}
+
+/// The rows that a mask keeps; all, where there is none.
+pub(super) fn filtered(column: &RawColumn, filter: Option<&FilterPredicate>) -> Option<RawColumn> {
+    let Some(filter) = filter else { return Some(column.clone()) };
+    let kept = |array: &dyn Array| filter.filter(array).ok();
+    match column {
+        RawColumn::Missing => Some(RawColumn::Missing),
+        RawColumn::Typed(array) => kept(array).map(RawColumn::Typed),
+        RawColumn::Text(cells) => Some(RawColumn::Text(kept(cells)?.to_data().into())),
+    }
+}
+
+/// The rows of columns that a mask keeps.
+pub(super) fn masked(columns: &[RawColumn], mask: &BooleanBuffer) -> Option<Vec<RawColumn>> {
+    let filter = filter_of(mask);
+    columns.iter().map(|column| filtered(column, Some(&filter))).collect()
+}

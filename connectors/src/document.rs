@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use peristyle_opt_out::KeyType;
+use peristyle_opt_out::connector::PatientsPerKey;
 use serde::Deserialize;
 use toml::{Spanned, Value};
-
-use crate::link::PatientsPerKey;
 
 /// Things by their names, which know where they stand.
 pub(crate) type Named<T> = BTreeMap<Spanned<String>, T>;
@@ -24,6 +23,8 @@ pub(crate) struct ManifestDocument {
     pub(crate) patient_key: KeyType,
     /// Modules of the catalogue, all tables of which have a view or a reason
     pub(crate) modules: Spanned<Vec<Spanned<String>>>,
+    /// The raw table that has every patient, of a source where there is one
+    pub(crate) everybody: Option<Spanned<String>>,
     #[serde(default)]
     pub(crate) registers: RegistersDocument,
     /// By table, as definitions import it
@@ -61,7 +62,24 @@ pub(crate) struct LinkDocument {
     /// Its column of the other key
     pub(crate) column: Spanned<String>,
     /// "one" or "many"
-    pub(crate) patients: PatientsPerKey,
+    pub(crate) patients: PatientsPerKeyDocument,
+}
+
+/// `patients` of a link.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PatientsPerKeyDocument {
+    One,
+    Many,
+}
+
+impl From<PatientsPerKeyDocument> for PatientsPerKey {
+    fn from(document: PatientsPerKeyDocument) -> Self {
+        match document {
+            PatientsPerKeyDocument::One => PatientsPerKey::One,
+            PatientsPerKeyDocument::Many => PatientsPerKey::Many,
+        }
+    }
 }
 
 /// `[raw.TABLE]`.

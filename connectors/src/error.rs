@@ -163,6 +163,14 @@ pub enum Fault {
     /// A link through nothing
     #[error("[link.{link}] goes through `{table}`, which {why}: name a raw table that has `patient_key`")]
     LinkTable { link: String, table: String, why: &'static str },
+    /// A name that no policy could have
+    #[error("[link.{link}] has a name that policies cannot have: give it 1 to 100 letters, digits, `-`, `_` or `.`")]
+    LinkName { link: String },
+    /// Everybody in a table that does not know them
+    #[error(
+        "`everybody` is `{table}`, which must be a raw table that has `patient_key`: name the one that has every patient"
+    )]
+    Everybody { table: String },
     /// A link by nothing
     #[error("[link.{link}] goes by `{column}` of [raw.{table}], which must be among its columns, of class link_key")]
     LinkColumn { link: String, table: String, column: String },

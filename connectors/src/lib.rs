@@ -1,7 +1,7 @@
 //! Connectors: what may be read of a supplier's extract, and the views that make the catalogue's tables of it.
 //!
 //! ```text
-//! NAME/manifest.toml ──► document ──► examine ──► Manifest { Connector, links, registers }
+//! NAME/manifest.toml ──► document ──► examine ──► Manifest { Connector, registers }
 //! NAME/views/*.sql   ────────────────────┘             │
 //!                                                       └──► check: views planned by `opt-out` against the catalogue
 //! ```
@@ -14,7 +14,6 @@ mod document;
 mod error;
 mod examine;
 mod folder;
-mod link;
 mod manifest;
 mod names_in_sql;
 mod scaffold;
@@ -24,6 +23,5 @@ mod tests;
 pub use check::{check, expected_columns};
 pub use error::{Fault, LoadError, Problem};
 pub use folder::policy_example;
-pub use link::{Link, Linked, PatientsPerKey};
 pub use manifest::{Manifest, RegisterUse, builtin, load};
 pub use scaffold::{ScaffoldError, scaffold};

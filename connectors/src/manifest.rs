@@ -12,7 +12,6 @@ use crate::document::ManifestDocument;
 use crate::error::{Fault, LoadError, Problem};
 use crate::examine::Examination;
 use crate::folder::{BUILTIN, Folder};
-use crate::link::{Link, Linked};
 
 /// What a connector's folder says.
 #[derive(Clone, Debug)]
@@ -25,10 +24,6 @@ pub struct Manifest {
     pub modules: Vec<Arc<str>>,
     /// Tables of the extract that a policy may read as registers
     pub registers: BTreeMap<RegisterUse, Arc<str>>,
-    /// How other keys become a patient's, by name
-    pub links: BTreeMap<Arc<str>, Link>,
-    /// Raw tables whose rows are known by such a key. They are not among the connector's raw tables
-    pub linked: BTreeMap<Arc<str>, Linked>,
 }
 
 /// What a register is for.

@@ -11,7 +11,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::Expr;
 use peristyle_policy::patients::KeyType;
 
-use crate::connector::{Connector, Exactly, RawTables, ViewColumn};
+use crate::connector::{ConnectedExtract, Connector, Exactly, RawTables, ViewColumn};
 use crate::error::{Place, SourceError};
 use crate::guarded_table::GuardedTable;
 use crate::patient_order::{PatientOrderExec, VerifiedTable};
@@ -27,8 +27,15 @@ pub struct Enclave {
     parts: Arc<EnclaveParts>,
     spill: Arc<SpillDirectory>,
     opened: Mutex<Vec<OpenedTable>>,
-    /// Where tables are views over a supplier's
-    connected: Option<(Connector, RawTables)>,
+    /// Where tables are views over suppliers'
+    connected: Vec<Connected>,
+}
+
+/// An extract that was opened. Its tables are in a session of their own: two suppliers may call different ones the same.
+struct Connected {
+    connector: Connector,
+    raw: RawTables,
+    session: GuardedSession,
 }
 
 /// A table that was opened, for the record.
@@ -60,23 +67,56 @@ impl Enclave {
         Self::new(Some(SourceDirectory::open(directory)?), Box::new(LocalFiles), policy, options)
     }
 
-    /// Opens a directory of a supplier's raw tables, by the supplier's names, which a connector makes user-facing ones of.
+    /// Opens directories of suppliers' raw tables, by the suppliers' names, which connectors make user-facing ones of: a GP
+    /// supplier's, and those of sources that are linked to it. Blocks.
     ///
     /// # Errors
-    /// As [`Enclave::open_tables`]; a policy whose registers know patients by other keys than the connector.
-    pub fn open_extract(
-        directory: &Path,
-        connector: Connector,
+    /// As [`Enclave::open_tables`]; a policy whose registers know patients by other keys than a connector; connectors that
+    /// know them by different ones, or that have one name.
+    pub fn open_extracts(
+        extracts: Vec<ConnectedExtract>,
         policy: VerifiedPolicy,
         options: EnclaveOptions,
     ) -> Result<Self, SourceError> {
-        let directory = Some(SourceDirectory::open(directory)?);
-        let mut enclave = Self::new(directory, Box::new(LocalFiles), policy, options)?;
-        let raw = RawTables::permitted(&connector, &enclave.parts)?;
-        let registered = enclave.session.register(&raw);
-        registered.map_err(|error| SourceError::Session { reason: error.strip_backtrace() })?;
-        enclave.connected = Some((connector, raw));
+        Self::connected(extracts, Box::new(LocalFiles), policy, options)
+    }
+
+    /// The same with a store that may watch what is read.
+    pub(crate) fn connected(
+        extracts: Vec<ConnectedExtract>,
+        store: Box<dyn FileStore>,
+        policy: VerifiedPolicy,
+        options: EnclaveOptions,
+    ) -> Result<Self, SourceError> {
+        let mut enclave = Self::new(None, store, policy, options)?;
+        for extract in extracts {
+            enclave.connect(extract)?;
+        }
         Ok(enclave)
+    }
+
+    fn connect(&mut self, extract: ConnectedExtract) -> Result<(), SourceError> {
+        let connector = &extract.connector;
+        let refused = |reason: String| Err(SourceError::Source { reason });
+        for other in self.connected.iter().map(|other| &other.connector) {
+            if other.name == connector.name {
+                return refused(format!("connector `{}` is named twice: name it once", other.name));
+            }
+            if other.patient_key != connector.patient_key {
+                let (first, second) = (other.patient_key.key(), connector.patient_key.key());
+                return refused(format!(
+                    "connector `{}` knows patients by {first} and connector `{}` by {second}: sources are joined by one \
+                     key, that of the GP supplier",
+                    other.name, connector.name
+                ));
+            }
+        }
+        let raw = RawTables::permitted(&extract, &self.parts)?;
+        let session = self.session.beside();
+        let registered = session.register(&raw);
+        registered.map_err(|error| SourceError::Session { reason: error.strip_backtrace() })?;
+        self.connected.push(Connected { connector: extract.connector, raw, session });
+        Ok(())
     }
 
     /// An enclave without tables: for requests that bring their rows or name a file.
@@ -101,7 +141,7 @@ impl Enclave {
             parts: Arc::new(EnclaveParts { policy, directory, store, options }),
             spill,
             opened: Mutex::default(),
-            connected: None,
+            connected: Vec::new(),
         })
     }
 
@@ -124,7 +164,7 @@ impl Enclave {
 
     /// What patients are known by in it.
     pub fn key_type(&self) -> KeyType {
-        let of_connector = self.connected.as_ref().map(|(connector, _)| connector.patient_key);
+        let of_connector = self.connected.first().map(|connected| connected.connector.patient_key);
         of_connector.or(self.parts.policy.key_type()).unwrap_or(KeyType::Int)
     }
 
@@ -138,7 +178,7 @@ impl Enclave {
     pub fn removals(&self) -> Vec<TableRemovals> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let given = opened.iter().map(|table| table.tally.removals());
-        let raw = self.connected.iter().flat_map(|(_, raw)| raw.opened());
+        let raw = self.connected.iter().flat_map(|connected| connected.raw.opened());
         given.chain(raw.map(|(_, permit)| permit.tally().removals())).collect()
     }
 
@@ -148,17 +188,18 @@ impl Enclave {
     /// One that cannot be read any more.
     pub fn source_files(&self) -> Result<Vec<SourceFile>, SourceError> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        let directory = self.parts.directory.as_ref();
-        let mut files = BTreeMap::new();
-        let raw = self.connected.iter().flat_map(|(_, raw)| raw.opened()).flat_map(|(sources, _)| sources);
-        for source in opened.iter().map(|table| Arc::clone(&table.source)).chain(raw) {
-            for file in &source.files {
-                if let Place::File(path) = file.place() {
-                    files.entry(Arc::clone(path)).or_insert_with(|| Arc::clone(&source.table));
-                }
+        let given = opened.iter().map(|table| Arc::clone(&table.source));
+        let mut files = source_files(given, self.parts.directory.as_ref())?;
+        for Connected { connector, raw, .. } in &self.connected {
+            let sources = raw.opened().flat_map(|(sources, _)| sources);
+            let mut found = source_files(sources, Some(raw.directory()))?;
+            if self.connected.len() > 1 {
+                // Files of two sources may have one name.
+                found.iter_mut().for_each(|file| file.name = format!("{}/{}", connector.name, file.name));
             }
+            files.extend(found);
         }
-        files.iter().map(|(path, table)| SourceFile::of(table, path, directory)).collect()
+        Ok(files)
     }
 
     /// The plan that yields a table's rows: one partition, ascending by `patient_id`, in the request's
@@ -177,8 +218,8 @@ impl Enclave {
         request: &TableRequest,
         predicate: Option<Expr>,
     ) -> Result<Arc<dyn ExecutionPlan>, SourceError> {
-        if let (Some((connector, _)), Location::Table(_)) = (&self.connected, &request.location) {
-            return self.view_scan(connector, request, predicate).await;
+        if let (false, Location::Table(_)) = (self.connected.is_empty(), &request.location) {
+            return self.view_scan(self.giving(&request.name)?, request, predicate).await;
         }
         let (parts, wanted) = (Arc::clone(&self.parts), request.clone());
         let opened = tokio::task::spawn_blocking(move || {
@@ -207,21 +248,40 @@ impl Enclave {
         Ok(Arc::new(PatientOrderExec::new(plan, Arc::new(verified))))
     }
 
+    /// The extract that gives a table: the one whose connector has a view of it.
+    fn giving(&self, table: &Arc<str>) -> Result<&Connected, SourceError> {
+        let failed = |reason: String| Err(SourceError::Request { table: Arc::clone(table), reason });
+        let giving: Vec<&Connected> =
+            self.connected.iter().filter(|connected| connected.connector.views.contains_key(table)).collect();
+        match giving.as_slice() {
+            [only] => Ok(only),
+            [] => {
+                let reason = |Connected { connector, .. }: &Connected| match connector.missing.get(table) {
+                    Some(because) => format!("connector `{}` cannot give it: {because}", connector.name),
+                    None => format!("connector `{}` has no view of it", connector.name),
+                };
+                failed(self.connected.iter().map(reason).collect::<Vec<_>>().join("; "))
+            }
+            [first, second, ..] => failed(format!(
+                "connector `{}` and connector `{}` both give it, and its rows can come from one of them only: leave its view \
+                 out of one",
+                first.connector.name, second.connector.name
+            )),
+        }
+    }
+
     /// The same for a table that a connector's view makes.
     async fn view_scan(
         &self,
-        connector: &Connector,
+        Connected { connector, session, .. }: &Connected,
         request: &TableRequest,
         predicate: Option<Expr>,
     ) -> Result<Arc<dyn ExecutionPlan>, SourceError> {
         let failed = |reason: String| SourceError::Request { table: Arc::clone(&request.name), reason };
-        if let Some(because) = connector.missing.get(&request.name) {
-            return Err(failed(format!("connector `{}` cannot give it: {because}", connector.name)));
-        }
         let view = connector.views.get(&request.name);
         let view = view.ok_or_else(|| failed(format!("connector `{}` has no view of it", connector.name)))?;
         let at_fault = |reason: String| failed(format!("{}: its view {reason}", view.file));
-        let planned = self.session.plan_view(connector, view).await.map_err(at_fault)?;
+        let planned = session.plan_view(connector, view).await.map_err(at_fault)?;
         let columns: Vec<ViewColumn> = request
             .columns
             .iter()
@@ -229,7 +289,7 @@ impl Enclave {
             .collect();
         connector.check_columns(&planned, &columns, Exactly::AtLeastThese).map_err(at_fault)?;
         // Planning sees no row, so its errors hold none: what they name is the request's, or the manifest's.
-        let plan = self.session.plan_view_in_order(planned, &request.schema(), predicate).await;
+        let plan = session.plan_view_in_order(planned, &request.schema(), predicate).await;
         let plan = plan.map_err(|error: DataFusionError| {
             SourceError::find(&error).cloned().unwrap_or_else(|| failed(error.strip_backtrace()))
         })?;
@@ -246,4 +306,20 @@ impl Enclave {
     pub fn task_context(&self) -> Arc<TaskContext> {
         self.session.task_context()
     }
+}
+
+/// Files of some tables, each once.
+fn source_files(
+    tables: impl Iterator<Item = Arc<TableSource>>,
+    directory: Option<&SourceDirectory>,
+) -> Result<Vec<SourceFile>, SourceError> {
+    let mut files = BTreeMap::new();
+    for source in tables {
+        for file in &source.files {
+            if let Place::File(path) = file.place() {
+                files.entry(Arc::clone(path)).or_insert_with(|| Arc::clone(&source.table));
+            }
+        }
+    }
+    files.iter().map(|(path, table)| SourceFile::of(table, path, directory)).collect()
 }

@@ -182,6 +182,10 @@ pub enum SourceError {
     #[error("table `{table}`: {reason}")]
     Policy { table: Arc<str>, reason: String },
 
+    /// Extracts that do not go together
+    #[error("{reason}")]
+    Source { reason: String },
+
     /// The engine's own settings were refused
     #[error("the session could not be set up: {reason}")]
     Session { reason: String },

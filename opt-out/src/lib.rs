@@ -18,6 +18,7 @@ mod error;
 mod format;
 mod guarded_scan;
 mod guarded_table;
+mod keyless;
 mod leaf_rule;
 mod patient_ids;
 mod patient_order;
@@ -31,14 +32,15 @@ mod spill;
 #[cfg(test)]
 mod tests;
 
-pub use connector::{Connector, ViewColumn, ViewError};
+pub use connector::{ConnectedExtract, Connector, ViewColumn, ViewError};
 pub use enclave::Enclave;
 pub use error::{Place, SourceError, ValueProblem};
 pub use guarded_table::GuardedTable;
 pub use patient_ids::{PatientId, PatientIds, patient_id_type};
 pub use peristyle_policy::patients::KeyType;
 pub use policy::{
-    PolicyRun, RegisterError, Removed, ScanPermit, TableRemovals, VerifiedPolicy, VerifiedRegister, read_registers,
+    PolicyRun, RegisterError, Removed, ScanPermit, TableRemovals, VerifiedPolicy, VerifiedRegister, link_registers,
+    read_link, read_registers,
 };
 pub use request::{
     Categories, ColumnRequest, ColumnType, EnclaveOptions, FileFormat, Location, PATIENT_ID, PatientKeyColumn,

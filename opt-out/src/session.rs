@@ -8,7 +8,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{Expr, SessionConfig, SessionContext, cast, ident};
@@ -39,13 +39,13 @@ impl GuardedSession {
             .with_memory_pool(pool)
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(directories))
             .build_arc()?;
-        let state = SessionStateBuilder::new()
-            .with_config(settings(options))
-            .with_runtime_env(runtime)
-            .with_default_features()
-            .with_physical_optimizer_rule(Arc::new(OnlyGuardedLeaves))
-            .build();
-        Ok(Self { context: SessionContext::new_with_state(state), sort_memory })
+        Ok(Self { context: context(settings(options), runtime), sort_memory })
+    }
+
+    /// Another one, of tables of its own, over the same memory and the same place for spilled rows.
+    pub(crate) fn beside(&self) -> Self {
+        let context = context(self.context.copied_config(), self.context.runtime_env());
+        Self { context, sort_memory: self.sort_memory.clone() }
     }
 
     /// A plan for a table's rows that the predicate holds for, in order of patient, in one partition.
@@ -143,6 +143,16 @@ impl GuardedSession {
     pub(crate) fn task_context(&self) -> Arc<TaskContext> {
         self.context.task_ctx()
     }
+}
+
+fn context(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionContext {
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(OnlyGuardedLeaves))
+        .build();
+    SessionContext::new_with_state(state)
 }
 
 fn recast(field: &Field, data_type: DataType) -> Expr {

@@ -11,6 +11,7 @@
     reason = "a bench, not the engine"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -59,7 +60,16 @@ fn policy_text(registers: &Path) -> String {
 fn verified(policy: &Policy, tables: &Path) -> VerifiedPolicy {
     let (today, project) = (Day::today(), Name::parse("bench").unwrap());
     let rules = applied_rules(policy, &Permissions::none(), None, &project, today);
-    VerifiedPolicy::verify(&PolicyRun { policy, rules: &rules, tables, today, known_counts: 0 }).unwrap()
+    VerifiedPolicy::verify(&PolicyRun {
+        policy,
+        rules: &rules,
+        tables,
+        extracts: &[],
+        asked: &BTreeSet::new(),
+        today,
+        known_counts: 0,
+    })
+    .unwrap()
 }
 
 fn events() -> TableRequest {

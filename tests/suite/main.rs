@@ -3,6 +3,7 @@
 
 mod cells;
 mod cli;
+mod columns;
 mod docs;
 mod document;
 mod engine;

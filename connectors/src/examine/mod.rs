@@ -19,6 +19,7 @@ use crate::document::{ManifestDocument, Named, RegistersDocument};
 use crate::error::{Fault, Problem};
 use crate::folder::Folder;
 use crate::manifest::{Manifest, RegisterUse, line_at};
+use tables::{ExaminedTable, ExaminedTables};
 
 const NAME_CHARS_MAX: usize = 60;
 const RAW_NAME_CHARS_MAX: usize = 200;
@@ -42,16 +43,21 @@ impl<'f> Examination<'f> {
         let registers = self.registers(&document.registers);
         let tables = self.tables(&document.raw);
         let links = self.links(&document.link, &tables);
-        let linked = self.linked(&document.raw, &links, &tables);
-        self.unused(&document.link, &linked);
+        let linked = self.linked(&document.raw, &document.link, &links, &tables);
+        self.unused(&document.link, &document.raw);
+        let everybody = self.everybody(document.everybody.as_ref(), &tables);
         let missing = self.missing(&document.missing, &modules);
-        let (views, missing) = self.views(&modules, missing, &linked);
+        let views = self.views(&modules, &missing, &linked);
         self.policy(document.patient_key);
         if !self.problems.is_empty() {
             self.problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
             return Err(self.problems);
         }
-        let raw = tables.into_iter().filter_map(|(name, table)| Some((name, table.into_raw()?))).collect();
+        let raw = tables.into_iter().filter_map(|(name, table)| {
+            let by = linked.get(&name);
+            Some((name, table.into_raw(by)?))
+        });
+        let raw = raw.collect();
         Ok(Manifest {
             folder: self.folder.path.as_str().into(),
             connector: Connector {
@@ -60,12 +66,22 @@ impl<'f> Examination<'f> {
                 raw,
                 views,
                 missing,
+                links,
+                everybody,
             },
             modules: modules.into_keys().map(Arc::from).collect(),
             registers,
-            links,
-            linked,
         })
+    }
+
+    /// The table that has every patient.
+    fn everybody(&mut self, everybody: Option<&Spanned<String>>, tables: &ExaminedTables) -> Option<Arc<str>> {
+        let everybody = everybody?;
+        let table = everybody.get_ref().as_str();
+        if !tables.get(table).is_some_and(ExaminedTable::has_patient_key) {
+            self.at(everybody.span(), Fault::Everybody { table: table.to_owned() });
+        }
+        Some(table.into())
     }
 
     /// Something is wrong with these bytes of the manifest.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use peristyle_opt_out::connector::{RawActivation, RawColumnSpec, RawTable, RawType, RowsOf};
+use peristyle_policy::Name;
 use toml::{Spanned, Value};
 
 use super::{Examination, each, is_raw_name};
@@ -23,8 +24,8 @@ pub(super) struct ExaminedTable {
 enum Whose {
     /// Of patients, whose key is in this column
     Patients(Arc<str>),
-    /// Of patients, by another key
-    Linked,
+    /// Of patients, by another key, which is in this column
+    Linked(Arc<str>),
     Nobody,
 }
 
@@ -35,15 +36,20 @@ impl ExaminedTable {
         matches!(self.whose, Some(Whose::Patients(_)))
     }
 
-    /// As the Guard knows raw tables. It knows none whose rows are of another key.
-    pub(super) fn into_raw(self) -> Option<RawTable> {
+    /// As the Guard knows raw tables. `by` is the link of a linked one.
+    pub(super) fn into_raw(self, by: Option<&Name>) -> Option<RawTable> {
+        let mut columns = self.columns;
         let rows_of = match self.whose? {
             Whose::Patients(column) => RowsOf::Patients(column),
             Whose::Nobody => RowsOf::Nobody,
-            Whose::Linked => return None,
+            Whose::Linked(column) => {
+                // The key of the rows is no column beside others.
+                columns.retain(|known| known.name != column);
+                RowsOf::Linked { by: by?.clone(), column }
+            }
         };
         let activation = self.activation?;
-        Some(RawTable { rows_of, activation, columns: self.columns, may_be_absent: self.may_be_absent })
+        Some(RawTable { rows_of, activation, columns, may_be_absent: self.may_be_absent })
     }
 }
 
@@ -75,7 +81,7 @@ impl Examination<'_> {
                 }
                 Some(Whose::Patients(key.get_ref().as_str().into()))
             }
-            (None, Some(_), None) => Some(Whose::Linked),
+            (None, Some(linked), None) => Some(Whose::Linked(linked.column.get_ref().as_str().into())),
             (None, None, Some(reference)) if *reference.get_ref() => Some(Whose::Nobody),
             _ => None,
         };

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use peristyle_model::Catalogue;
 use peristyle_model::catalogue::TableName;
 use peristyle_opt_out::connector::View;
+use peristyle_policy::Name;
 
 use super::{Examination, each};
 use crate::document::{MissingDocument, Named};
 use crate::error::Fault;
-use crate::link::{Linked, NOT_YET};
 use crate::names_in_sql::names_in;
 
 const BECAUSE_CHARS_MAX: usize = 500;
@@ -39,13 +39,8 @@ impl Examination<'_> {
         reasons
     }
 
-    /// The views that the Guard can answer for, and why the other tables are missing.
-    pub(super) fn views(
-        &mut self,
-        modules: &Modules,
-        mut missing: Reasons,
-        linked: &BTreeMap<Arc<str>, Linked>,
-    ) -> (Views, Reasons) {
+    /// The views, each with the links of the `linked` tables that it names.
+    pub(super) fn views(&mut self, modules: &Modules, missing: &Reasons, linked: &BTreeMap<Arc<str>, Name>) -> Views {
         let folder = self.folder;
         let mut views = BTreeMap::new();
         let mut given: BTreeSet<&str> = BTreeSet::new();
@@ -61,10 +56,9 @@ impl Examination<'_> {
                 self.in_file(file, Fault::ViewOfOtherModule { module: known.module.to_string() });
             } else if sql.trim().is_empty() {
                 self.in_file(file, Fault::EmptyView);
-            } else if names_in(sql).iter().any(|name| linked.contains_key(name.as_str())) {
-                missing.insert(table.into(), NOT_YET.to_owned());
             } else {
-                views.insert(Arc::from(table), View { file, sql: sql.as_str().into() });
+                let links = names_in(sql).iter().filter_map(|name| linked.get(name.as_str())).cloned().collect();
+                views.insert(Arc::from(table), View { file, sql: sql.as_str().into(), links });
             }
         }
         let unread: BTreeSet<Arc<str>> = self.problems.iter().map(|problem| Arc::clone(&problem.file)).collect();
@@ -78,7 +72,7 @@ impl Examination<'_> {
                 }
             }
         }
-        (views, missing)
+        views
     }
 }
 

@@ -4,7 +4,7 @@ use super::fixtures::{Clinic, EVENTS, PATIENTS};
 use crate::folder::FILE_BYTES_MAX;
 
 /// One line of the manifest for another, and what is said then.
-const ALTERED: [(&str, &str, &str); 54] = [
+const ALTERED: [(&str, &str, &str); 58] = [
     ("another version", "peristyle_connector = 1", "peristyle_connector = 2"),
     ("not TOML", "patient_key = \"int\"", "patient_key = int"),
     ("an unknown field", "patient_key = \"int\"", "patient_key = \"int\"\npatient_kye = 1"),
@@ -90,6 +90,18 @@ const ALTERED: [(&str, &str, &str); 54] = [
         "reference = true",
         "linked = { by = \"x\", column = \"finding\" }\nactivation = \"not applied\"\n[link.x]\ntable = \"people\"\ncolumn = \"sex\"\npatients = \"one\"",
     ),
+    (
+        "a link through what is linked",
+        "reference = true",
+        "linked = { by = \"x\", column = \"finding\" }\nactivation = \"not applied\"\n[link.x]\ntable = \"codes\"\ncolumn = \"finding\"\npatients = \"one\"\n[link.y]\ntable = \"people\"\ncolumn = \"pseudonym\"\npatients = \"one\"",
+    ),
+    (
+        "a link that no policy can name",
+        "reference = true",
+        "linked = { by = \"a b\", column = \"finding\" }\nactivation = \"not applied\"\n[link.\"a b\"]\ntable = \"people\"\ncolumn = \"pseudonym\"\npatients = \"one\"",
+    ),
+    ("everybody in a dictionary", "[registers]", "everybody = \"codes\"\n[registers]"),
+    ("everybody nowhere", "[registers]", "everybody = \"persons\"\n[registers]"),
     (
         "linked by what is no key",
         "reference = true",

@@ -8,14 +8,14 @@ mod fixtures;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use peristyle_opt_out::connector::RowsOf;
+use peristyle_opt_out::connector::{Link, RowsOf};
 
 use crate::{LoadError, Manifest, ScaffoldError, builtin, check, expected_columns, load, scaffold};
 use fixtures::Clinic;
 
 fn summary(manifest: &Manifest) -> String {
     let connector = &manifest.connector;
-    let of_patients = connector.raw.values().filter(|table| matches!(table.rows_of, RowsOf::Patients(_))).count();
+    let of_patients = connector.raw.values().filter(|table| table.rows_of != RowsOf::Nobody).count();
     let columns: usize = connector.raw.values().map(|table| table.columns.len()).sum();
     let mut text = format!(
         "{}: patients by {}; {} raw tables, {of_patients} of them of patients; {columns} columns; {} views\n",
@@ -27,11 +27,16 @@ fn summary(manifest: &Manifest) -> String {
     for (register, table) in &manifest.registers {
         text.push_str(&format!("  register {}: {table}\n", register.key()));
     }
-    for (table, linked) in &manifest.linked {
-        let link = &manifest.links[&linked.by];
+    if let Some(everybody) = &connector.everybody {
+        text.push_str(&format!("  everybody: {everybody}\n"));
+    }
+    for (table, raw) in &connector.raw {
+        let RowsOf::Linked { by, column } = &raw.rows_of else { continue };
+        let Link { table: through, column: key, key_type, patients } = &connector.links[by];
+        let views = connector.views.iter().filter(|(_, view)| view.links.contains(by)).count();
         text.push_str(&format!(
-            "  {table}.{} is a key of {:?} by {}.{}\n",
-            linked.column, link.patients, link.table, link.column
+            "  {table}.{column} is a key ({}) of {patients:?} by {through}.{key}, followed by {views} views\n",
+            key_type.key()
         ));
     }
     for (table, because) in &connector.missing {
@@ -112,26 +117,41 @@ fn a_connector_that_there_is_not() {
     assert!(matches!(load("/nowhere/at/all"), Err(LoadError::Unknown { .. })));
 }
 
-/// Rows of another key: whatever reads them is refused, with the reason, and all else stands.
+/// Rows of another key: a view that names their table follows the link, and has the patient's own key from its table.
 #[test]
-fn views_of_linked_tables_are_refused() {
+fn views_of_linked_tables_follow_the_link() {
     let linked = "[link.person]\ntable = \"people\"\ncolumn = \"pseudonym\"\npatients = \"one\"\n\
                   [raw.deaths]\nlinked = { by = \"person\", column = \"pseudonym\" }\nactivation = \"not applied\"\n\
                   [raw.deaths.columns]\npseudonym = { class = \"link_key\", type = \"str\" }\n\
                   died_on = { class = \"date\", type = \"date\" }\n";
-    let read = |from: &str| format!("SELECT \"person\" AS patient_id, \"born\" AS date_of_birth FROM {from}");
-    for (from, refused) in [
-        ("\"people\"", false),
-        ("\"people\" JOIN \"deaths\" ON \"pseudonym\" = \"pseudonym\"", true),
-        ("\"people\" JOIN Deaths ON true", true),
-        ("\"people\" WHERE 'deaths' <> ''", false),
-        ("\"people\" -- deaths", false),
+    let join = "\"people\" p JOIN \"deaths\" d ON p.\"pseudonym\" = d.\"pseudonym\"";
+    let bypasses = "bypasses the patient's key";
+    for (key, from, follows, wrong) in [
+        ("\"person\"", "\"people\" p", false, None),
+        ("\"person\"", join, true, None),
+        ("\"person\"", "\"people\" p JOIN Deaths d ON true", true, None),
+        ("\"person\"", "\"people\" p WHERE 'deaths' <> ''", false, None),
+        ("\"person\"", "\"people\" p -- deaths", false, None),
+        (
+            "\"pseudonym\"",
+            "(SELECT d.\"pseudonym\", d.\"died_on\" AS \"born\" FROM \"deaths\" d)",
+            true,
+            Some(bypasses),
+        ),
+        (
+            "\"visit\"",
+            "(SELECT d.\"pseudonym\" AS \"visit\", p.\"born\" FROM \"people\" p, \"deaths\" d)",
+            true,
+            Some(bypasses),
+        ),
     ] {
-        let clinic = Clinic::new().manifest_and(linked).view("ehrql.tables.smoketest.patients", &read(from));
-        let connector = clinic.load().unwrap_or_else(|problems| panic!("{problems}")).connector;
-        assert_eq!(connector.missing.contains_key("ehrql.tables.smoketest.patients"), refused, "{from}");
-        assert_eq!(connector.views.contains_key("ehrql.tables.smoketest.patients"), !refused, "{from}");
-        assert!(connector.views.contains_key("ehrql.tables.core.patients"));
-        assert!(!connector.raw.contains_key("deaths"));
+        let sql = format!("SELECT {key} AS patient_id, \"born\" AS date_of_birth FROM {from}");
+        let clinic = Clinic::new().manifest_and(linked).view("ehrql.tables.smoketest.patients", &sql);
+        let manifest = clinic.load().unwrap_or_else(|problems| panic!("{problems}"));
+        let links = &manifest.connector.views["ehrql.tables.smoketest.patients"].links;
+        assert_eq!(links.len(), usize::from(follows), "{from}");
+        let problems = clinic.problems();
+        assert_eq!(problems.is_empty(), wrong.is_none(), "{from}: {problems}");
+        assert!(problems.contains(wrong.unwrap_or_default()), "{from}: {problems}");
     }
 }

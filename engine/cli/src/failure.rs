@@ -119,6 +119,7 @@ impl From<RegisterError> for Failure {
             RegisterError::Unsealed { .. } | RegisterError::BadSeal { .. } | RegisterError::SealBroken { .. } => {
                 "register_seal"
             }
+            RegisterError::LinkWithoutTerms { .. } | RegisterError::LinkTwice { .. } => "link_unstated",
             _ => "register_unusable",
         };
         Failure::new(ExitStatus::Register, error.to_string()).code(code)

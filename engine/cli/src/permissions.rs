@@ -5,6 +5,7 @@
 //! `claim_permissions`, is told, so that nobody finds out only when the study reaches real records. A run that is given
 //! permissions is held to them, over dummy tables too: so a project can rehearse.
 
+use peristyle_model::catalogue::TableSchema;
 use peristyle_model::{Dataset, Definition, Measure, NodeId, Op};
 use peristyle_policy::permissions::{Feature, PERMISSIONS_VARIABLE, Permissions, RequiredPermissions};
 
@@ -13,9 +14,7 @@ use crate::failure::Failure;
 
 /// What a dataset needs.
 pub(crate) fn dataset_needs(definition: &Definition, dataset: &Dataset) -> RequiredPermissions {
-    let variables = dataset.variables.iter().map(|(_, node)| *node);
-    let members = dataset.events.iter().flat_map(|events| events.members.iter().map(|(_, node)| *node));
-    let mut needs = for_tables(definition, std::iter::once(dataset.population).chain(variables).chain(members));
+    let mut needs = for_tables(definition, dataset_roots(dataset));
     if !dataset.events.is_empty() {
         needs.feature(Feature::EventLevelData);
     }
@@ -24,20 +23,38 @@ pub(crate) fn dataset_needs(definition: &Definition, dataset: &Dataset) -> Requi
 
 /// What measures need.
 pub(crate) fn measures_needs(definition: &Definition, measures: &[Measure]) -> RequiredPermissions {
-    let series = measures.iter().flat_map(|measure| {
+    for_tables(definition, measures_roots(measures))
+}
+
+/// What a dataset is made of.
+pub(crate) fn dataset_roots(dataset: &Dataset) -> impl Iterator<Item = NodeId> + '_ {
+    let variables = dataset.variables.iter().map(|(_, node)| *node);
+    let members = dataset.events.iter().flat_map(|events| events.members.iter().map(|(_, node)| *node));
+    std::iter::once(dataset.population).chain(variables).chain(members)
+}
+
+/// What measures are made of.
+pub(crate) fn measures_roots(measures: &[Measure]) -> impl Iterator<Item = NodeId> + '_ {
+    measures.iter().flat_map(|measure| {
         [measure.numerator, measure.denominator].into_iter().chain(measure.group_by.iter().map(|(_, node)| *node))
-    });
-    for_tables(definition, series)
+    })
+}
+
+/// The tables that `roots` use.
+pub(crate) fn tables<'d>(
+    definition: &'d Definition,
+    roots: impl Iterator<Item = NodeId>,
+) -> impl Iterator<Item = &'d TableSchema> {
+    let graph = &definition.graph;
+    let needed = graph.reachable(roots);
+    let used = graph.nodes().filter(move |(id, _)| needed[id.index()]);
+    used.filter_map(|(_, node)| if let Op::Table(table) = node.op { Some(graph.table(table).as_ref()) } else { None })
 }
 
 /// The permissions of the tables that `roots` use.
 fn for_tables(definition: &Definition, roots: impl Iterator<Item = NodeId>) -> RequiredPermissions {
-    let graph = &definition.graph;
-    let needed = graph.reachable(roots);
     let mut required = RequiredPermissions::default();
-    for (_, node) in graph.nodes().filter(|(id, _)| needed[id.index()]) {
-        let Op::Table(table) = node.op else { continue };
-        let table = graph.table(table);
+    for table in tables(definition, roots) {
         if let Some(permission) = &table.required_permission {
             let module = table.name.module.strip_prefix("ehrql.tables.").unwrap_or(&table.name.module);
             required.table(permission, &format!("{module}.{}", table.name.name));

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use peristyle_opt_out::{Enclave, EnclaveOptions, VerifiedPolicy};
+use peristyle_opt_out::{ConnectedExtract, Enclave, EnclaveOptions, VerifiedPolicy};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -109,17 +109,33 @@ impl SourceFile {
 }
 
 impl SourceFile {
-    /// Opens the tables, through the connector where there is one.
+    /// The extracts, each with its connector; none where tables have the catalogue's shape already. Nothing is opened.
     ///
     /// # Errors
-    /// A connector that is not there or not right; as those of an enclave.
-    pub(crate) fn open(&self, policy: VerifiedPolicy, options: EnclaveOptions) -> Result<Enclave, Failure> {
+    /// A connector that is not there or not right.
+    pub(crate) fn extracts(&self) -> Result<Vec<ConnectedExtract>, Failure> {
         if self.connector == USER_FACING {
-            return Ok(Enclave::open_tables(&self.location, policy, options)?);
+            return Ok(Vec::new());
         }
         let manifest = peristyle_connectors::load(&self.connector)
             .map_err(|error| Failure::new(ExitStatus::Files, error.to_string()))?;
-        Ok(Enclave::open_extract(&self.location, manifest.connector, policy, options)?)
+        Ok(vec![ConnectedExtract { connector: manifest.connector, location: self.location.clone() }])
+    }
+
+    /// Opens the tables, through the connectors of [`Self::extracts`] where there are any.
+    ///
+    /// # Errors
+    /// As those of an enclave.
+    pub(crate) fn open(
+        &self,
+        extracts: Vec<ConnectedExtract>,
+        policy: VerifiedPolicy,
+        options: EnclaveOptions,
+    ) -> Result<Enclave, Failure> {
+        if extracts.is_empty() {
+            return Ok(Enclave::open_tables(&self.location, policy, options)?);
+        }
+        Ok(Enclave::open_extracts(extracts, policy, options)?)
     }
 
     /// How ledgers name the connector: of a path, its last part.

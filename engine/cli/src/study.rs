@@ -1,6 +1,10 @@
 //! A study: what is asked of which definition, over which source, into which files.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use peristyle_audit::Activity;
+use peristyle_model::catalogue::TableSchema;
 use peristyle_model::{Dataset, Definition, Measure};
 use peristyle_opt_out::{Enclave, VerifiedPolicy};
 use peristyle_outputs::{DisclosureControl, OutputTarget, WrittenTable};
@@ -82,6 +86,19 @@ impl Question<'_> {
         match self {
             Question::Dataset(dataset) => permissions::dataset_needs(definition, dataset),
             Question::Measures(measures, _) => permissions::measures_needs(definition, measures),
+        }
+    }
+
+    /// The tables that it reads, as connectors name them.
+    pub(crate) fn tables(&self, definition: &Definition) -> BTreeSet<Arc<str>> {
+        let name = |table: &TableSchema| Arc::from(format!("{}.{}", table.name.module, table.name.name));
+        match self {
+            Question::Dataset(dataset) => {
+                permissions::tables(definition, permissions::dataset_roots(dataset)).map(name).collect()
+            }
+            Question::Measures(measures, _) => {
+                permissions::tables(definition, permissions::measures_roots(measures)).map(name).collect()
+            }
         }
     }
 

@@ -191,8 +191,8 @@ impl CountsFile {
     }
 
     /// Whether a register was counted before.
-    pub fn knows(&self, register: RegisterId) -> bool {
-        self.content.registers.get(&register).is_some_and(|days| !days.is_empty())
+    pub fn knows(&self, register: &RegisterId) -> bool {
+        self.content.registers.get(register).is_some_and(|days| !days.is_empty())
     }
 
     /// Fails where the ledger knows of a later file than this.
@@ -206,7 +206,7 @@ impl CountsFile {
     /// Whether a register with so many entries may be trusted today.
     pub fn check(&self, register: &Register, count: u64, today: Day) -> Result<(), CountsError> {
         check_least(&[(register, count)])?;
-        let (register, limits) = (register.id, register.limits);
+        let (register, limits) = (register.id.clone(), register.limits);
         let days = self.content.registers.get(&register).map_or(&[][..], Vec::as_slice);
         // Days that have not come yet count as well: a clock that was put back must not widen the limits.
         let late = |known: &&DayCounts| today.days_since(known.day) <= i32::from(self.terms.reference_days);
@@ -242,7 +242,7 @@ impl CountsFile {
 
     fn written(mut self, counted: &[(&Register, u64)], today: Day, merge: Merge) -> Result<Self, CountsError> {
         for (register, count) in counted {
-            let days = self.content.registers.entry(register.id).or_default();
+            let days = self.content.registers.entry(register.id.clone()).or_default();
             match merge {
                 Merge::OnlyNew if !days.is_empty() => continue,
                 Merge::Replace => days.clear(),
@@ -272,7 +272,7 @@ impl Content {
         canonical.text(&sequence.to_string());
         canonical.count(registers.len());
         for (register, days) in registers {
-            canonical.text(register.place());
+            canonical.text(&register.place());
             canonical.count(days.len());
             for DayCounts { day, least, greatest } in days {
                 canonical.int(i64::from(day.epoch_days()));
@@ -294,7 +294,7 @@ fn check_least(counted: &[(&Register, u64)]) -> Result<(), CountsError> {
     let too_few = counted.iter().find(|(register, count)| *count < register.limits.least);
     match too_few {
         Some(&(register, count)) => {
-            Err(CountsError::TooFew { register: register.id, count, least: register.limits.least })
+            Err(CountsError::TooFew { register: register.id.clone(), count, least: register.limits.least })
         }
         None => Ok(()),
     }

@@ -1,5 +1,6 @@
 //! Registers: the lists that rules are decided by, where each is, and what it must be before a run may trust it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::day::Day;
 use crate::digest::Canonical;
+use crate::name::Name;
 
 /// A register, as the policy describes it. Whoever reads it checks it by [`Register::in_force`],
 /// [`Register::check_freshness`] and `CountsFile::check`, and refuses the run where any of them does.
@@ -35,8 +37,8 @@ pub struct Register {
 }
 
 /// A register's part in the policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum RegisterId {
     /// Patients with, or without, a Type 1 opt-out
     TypeOne,
@@ -46,27 +48,68 @@ pub enum RegisterId {
     Practices,
     /// Patients' registrations with practices
     Registrations,
+    /// Whose rows those of another key are: a connector's link of this name
+    Link(Name),
 }
 
+/// A text that no register goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a register is one of type_one.register, national.register, practice_activation.practices, \
+         practice_activation.registrations and link.NAME"
+)]
+pub struct NotARegister;
+
 impl RegisterId {
-    /// All registers.
-    pub const ALL: [RegisterId; 4] =
+    /// The registers that rules are decided by.
+    pub const OF_RULES: [RegisterId; 4] =
         [RegisterId::TypeOne, RegisterId::National, RegisterId::Practices, RegisterId::Registrations];
 
     /// The register's place in the policy file.
-    pub fn place(self) -> &'static str {
-        match self {
+    pub fn place(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             RegisterId::TypeOne => "type_one.register",
             RegisterId::National => "national.register",
             RegisterId::Practices => "practice_activation.practices",
             RegisterId::Registrations => "practice_activation.registrations",
-        }
+            RegisterId::Link(name) => return Cow::Owned(format!("link.{name}")),
+        })
+    }
+
+    /// The register of that place in the policy file.
+    pub fn parse(place: &str) -> Result<Self, NotARegister> {
+        let link = || Name::parse(place.strip_prefix("link.")?).ok().map(RegisterId::Link);
+        Self::OF_RULES.into_iter().find(|id| id.place() == place).or_else(link).ok_or(NotARegister)
+    }
+
+    /// As files of counts write it.
+    fn key(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            RegisterId::TypeOne => "type_one",
+            RegisterId::National => "national",
+            RegisterId::Practices => "practices",
+            RegisterId::Registrations => "registrations",
+            RegisterId::Link(_) => return self.place(),
+        })
+    }
+}
+
+impl TryFrom<String> for RegisterId {
+    type Error = NotARegister;
+    fn try_from(text: String) -> Result<Self, NotARegister> {
+        Self::OF_RULES.into_iter().find(|id| id.key() == text).map_or_else(|| Self::parse(&text), Ok)
+    }
+}
+
+impl From<RegisterId> for String {
+    fn from(id: RegisterId) -> String {
+        id.key().into_owned()
     }
 }
 
 impl fmt::Display for RegisterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.place())
+        f.write_str(&self.place())
     }
 }
 
@@ -134,6 +177,11 @@ pub enum Lists {
         /// The column of the day or moment on which the registration ended
         end_column: String,
     },
+    /// Each row says of a patient by which other key they are known
+    Link {
+        /// The column of the other key
+        column: String,
+    },
 }
 
 impl Lists {
@@ -144,6 +192,7 @@ impl Lists {
             Lists::HasNotOptedOut => "has_not_opted_out",
             Lists::ActivatedPractices => "activated_practices",
             Lists::Registrations { .. } => "registrations",
+            Lists::Link { .. } => "link",
         }
     }
 }
@@ -262,14 +311,14 @@ impl Register {
             Lists::HasNotOptedOut => {
                 (!has_from || from.is_some_and(|from| from <= today)) && until.is_none_or(|until| today < until)
             }
-            // Practices are dated by `Practices`, registrations by `RegistrationHistory`.
-            Lists::ActivatedPractices | Lists::Registrations { .. } => true,
+            // Practices are dated by `Practices`, registrations by `RegistrationHistory`; links are not.
+            Lists::ActivatedPractices | Lists::Registrations { .. } | Lists::Link { .. } => true,
         }
     }
 
     /// Whether a register of `as_of` may be used `today`. A day ahead is allowed, for clocks in other time zones.
     pub fn check_freshness(&self, as_of: Option<Day>, today: Day) -> Result<(), FreshnessError> {
-        let register = self.id;
+        let register = self.id.clone();
         let Some(as_of) = as_of else {
             return Err(FreshnessError::Unstated { register, expected: self.as_of.to_string() });
         };
@@ -296,7 +345,7 @@ impl Register {
             max_age_days,
             as_of,
         } = self;
-        canonical.text(id.place());
+        canonical.text(&id.place());
         match location {
             RegisterLocation::Table(table) => {
                 canonical.choice(0);
@@ -312,6 +361,9 @@ impl Register {
         if let Lists::Registrations { practice_column, end_column } = lists {
             canonical.text(practice_column);
             canonical.text(end_column);
+        }
+        if let Lists::Link { column } = lists {
+            canonical.text(column);
         }
         canonical.text(key_column);
         canonical.flag(only_where.is_some());
@@ -334,12 +386,24 @@ impl Register {
         }
         canonical.optional(from_column.as_deref());
         canonical.optional(until_column.as_deref());
-        let CountLimits { least, greatest_fall_percent, greatest_rise_percent } = limits;
+        limits.encode(canonical);
+        canonical.int(i64::from(*max_age_days));
+        as_of.encode(canonical);
+    }
+}
+
+impl CountLimits {
+    pub(crate) fn encode(&self, canonical: &mut Canonical) {
+        let Self { least, greatest_fall_percent, greatest_rise_percent } = self;
         canonical.text(&least.to_string());
         canonical.int(i64::from(*greatest_fall_percent));
         canonical.int(greatest_rise_percent.map_or(-1, i64::from));
-        canonical.int(i64::from(*max_age_days));
-        match as_of {
+    }
+}
+
+impl AsOf {
+    pub(crate) fn encode(&self, canonical: &mut Canonical) {
+        match self {
             AsOf::Column { column, taking } => {
                 canonical.choice(0);
                 canonical.text(column);

@@ -5,15 +5,26 @@ mod lineage;
 mod provider;
 mod views;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use peristyle_policy::Name;
 use peristyle_policy::patients::KeyType;
 
 pub(crate) use provider::RawTables;
 pub(crate) use views::{Exactly, PlannedView};
 pub use views::{ViewColumn, ViewError};
+
+/// An extract: where its raw tables are, and the connector that reads them.
+#[derive(Clone, Debug)]
+pub struct ConnectedExtract {
+    /// The connector
+    pub connector: Connector,
+    /// The directory of the raw tables
+    pub location: PathBuf,
+}
 
 /// A connector: what may be read of an extract, and how it becomes user-facing tables.
 #[derive(Clone, Debug)]
@@ -28,6 +39,32 @@ pub struct Connector {
     pub views: BTreeMap<Arc<str>, View>,
     /// Tables that the extract cannot give, with the reason
     pub missing: BTreeMap<Arc<str>, String>,
+    /// How other keys become a patient's
+    pub links: BTreeMap<Name, Link>,
+    /// The raw table that has every patient of the extract, where there is one: a link's patients must be in it
+    pub everybody: Option<Arc<str>>,
+}
+
+/// How another key becomes a patient's: a raw table of patients has both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The raw table
+    pub table: Arc<str>,
+    /// Its column of the other key
+    pub column: Arc<str>,
+    /// What the other key is
+    pub key_type: KeyType,
+    /// How many patients may have one of these keys
+    pub patients: PatientsPerKey,
+}
+
+/// How many patients may have one key of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatientsPerKey {
+    /// One: the rows of a key with two are nobody's
+    One,
+    /// Several, each of whom the rows belong to
+    Many,
 }
 
 /// A raw table.
@@ -48,6 +85,13 @@ pub struct RawTable {
 pub enum RowsOf {
     /// Of patients, whose key is in this column
     Patients(Arc<str>),
+    /// Of patients, who are known by the key of a link
+    Linked {
+        /// The link
+        by: Name,
+        /// The column of its key
+        column: Arc<str>,
+    },
     /// Of nobody: a dictionary
     Nobody,
 }
@@ -125,6 +169,8 @@ pub struct View {
     pub file: Arc<str>,
     /// One `SELECT`
     pub sql: Arc<str>,
+    /// The links of the linked tables that it names
+    pub links: BTreeSet<Name>,
 }
 
 impl fmt::Display for ColumnClass {
@@ -141,11 +187,28 @@ impl fmt::Display for ColumnClass {
 }
 
 impl RawTable {
-    /// The column of the patient's key, where its rows are of patients.
+    /// The column of the patient's key, where its rows are of patients who are known by that.
     pub fn patient_column(&self) -> Option<&Arc<str>> {
         match &self.rows_of {
             RowsOf::Patients(column) => Some(column),
+            RowsOf::Linked { .. } | RowsOf::Nobody => None,
+        }
+    }
+}
+
+impl Connector {
+    /// The column by which a raw table's rows are known, and what is in it: the patient's key, or that of a link. `None`
+    /// where its rows are nobody's, and of a link that there is not.
+    pub fn key_of<'t>(&self, table: &'t RawTable) -> Option<(&'t Arc<str>, KeyType)> {
+        match &table.rows_of {
+            RowsOf::Patients(column) => Some((column, self.patient_key)),
+            RowsOf::Linked { by, column } => self.links.get(by).map(|link| (column, link.key_type)),
             RowsOf::Nobody => None,
         }
+    }
+
+    /// The links that the views of some tables follow.
+    pub fn links_of<'t>(&self, tables: impl IntoIterator<Item = &'t Arc<str>>) -> BTreeSet<&Name> {
+        tables.into_iter().filter_map(|table| self.views.get(table)).flat_map(|view| &view.links).collect()
     }
 }

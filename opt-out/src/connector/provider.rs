@@ -13,7 +13,7 @@ use datafusion::logical_expr::{TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::Expr;
 
-use super::{Connector, RawActivation, RawColumnSpec, RawTable, RawType};
+use super::{ConnectedExtract, Connector, RawActivation, RawColumnSpec, RawTable, RawType, RowsOf};
 use crate::enclave::EnclaveParts;
 use crate::error::SourceError;
 use crate::guarded_table::GuardedTable;
@@ -22,18 +22,21 @@ use crate::predicate::ScanPredicate;
 use crate::request::{
     ColumnRequest, ColumnType, Location, PatientKeyColumn, RawConversion, TableActivation, TableRequest,
 };
-use crate::source::TableSource;
+use crate::source::{SourceDirectory, TableSource};
 
 /// The raw tables of an extract, under one policy.
 pub(crate) struct RawTables {
     tables: Vec<Arc<RawTableProvider>>,
+    directory: Arc<SourceDirectory>,
 }
 
 /// One raw table.
 pub(crate) struct RawTableProvider {
     request: TableRequest,
     may_be_absent: bool,
-    permit: ScanPermit,
+    /// Of a linked table whose link was not read, why not: a run that does not ask for it needs none
+    permit: Result<ScanPermit, SourceError>,
+    directory: Arc<SourceDirectory>,
     parts: Arc<EnclaveParts>,
     schema: SchemaRef,
     opened: Mutex<Vec<Arc<TableSource>>>,
@@ -46,7 +49,7 @@ impl fmt::Debug for RawTableProvider {
 }
 
 impl RawColumnSpec {
-    fn request(&self) -> ColumnRequest {
+    pub(crate) fn request(&self) -> ColumnRequest {
         let column_type = match self.column_type {
             RawType::Bool => ColumnType::Bool,
             RawType::Int => ColumnType::Int,
@@ -63,9 +66,9 @@ impl RawColumnSpec {
 impl Connector {
     /// All columns of a raw table, as they may be asked for.
     pub(super) fn request(&self, name: &Arc<str>, table: &RawTable) -> TableRequest {
-        let patient_key = table.patient_column().map(|column| PatientKeyColumn {
+        let patient_key = self.key_of(table).map(|(column, key_type)| PatientKeyColumn {
             name: Arc::clone(column),
-            key_type: self.patient_key,
+            key_type,
             delivered_as: Arc::clone(column),
         });
         let activation = match &table.activation {
@@ -86,20 +89,33 @@ impl Connector {
 
 impl RawTables {
     /// Takes leave to read each of a connector's tables. No file is opened.
-    pub(crate) fn permitted(connector: &Connector, parts: &Arc<EnclaveParts>) -> Result<Self, SourceError> {
+    pub(crate) fn permitted(extract: &ConnectedExtract, parts: &Arc<EnclaveParts>) -> Result<Self, SourceError> {
+        let directory = Arc::new(SourceDirectory::open(&extract.location)?);
+        let connector = &extract.connector;
         let provider = |(name, table): (&Arc<str>, &RawTable)| {
             let request = connector.request(name, table);
             request.check()?;
+            let permit = match &table.rows_of {
+                RowsOf::Linked { by, .. } => parts.policy.permit_linked(&request, extract, by),
+                RowsOf::Patients(_) | RowsOf::Nobody => Ok(parts.policy.permit_scan(&request)?),
+            };
             Ok(Arc::new(RawTableProvider {
-                permit: parts.policy.permit_scan(&request)?,
+                permit,
                 schema: request.schema(),
                 request,
                 may_be_absent: table.may_be_absent,
+                directory: Arc::clone(&directory),
                 parts: Arc::clone(parts),
                 opened: Mutex::default(),
             }))
         };
-        Ok(Self { tables: connector.raw.iter().map(provider).collect::<Result<_, SourceError>>()? })
+        let tables = connector.raw.iter().map(provider).collect::<Result<_, SourceError>>()?;
+        Ok(Self { tables, directory })
+    }
+
+    /// Where they are.
+    pub(crate) fn directory(&self) -> &SourceDirectory {
+        &self.directory
     }
 
     /// By the supplier's names.
@@ -110,7 +126,8 @@ impl RawTables {
     /// Those that were opened, with their files and their leave.
     pub(crate) fn opened(&self) -> impl Iterator<Item = (Vec<Arc<TableSource>>, &ScanPermit)> {
         let files = |table: &RawTableProvider| table.opened.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.tables.iter().map(move |table| (files(table), &table.permit)).filter(|(files, _)| !files.is_empty())
+        let opened = self.tables.iter().filter_map(move |table| Some((files(table), table.permit.as_ref().ok()?)));
+        opened.filter(|(files, _)| !files.is_empty())
     }
 }
 
@@ -118,10 +135,10 @@ impl RawTableProvider {
     /// Opens the table's files, blocking, for these columns and no others.
     fn open(&self, columns: Vec<ColumnRequest>) -> Result<GuardedTable, SourceError> {
         let mut request = TableRequest { columns, ..self.request.clone() };
-        let parts = &self.parts;
+        let (parts, permit) = (&self.parts, self.permit.clone()?);
         let open = |request: &TableRequest| {
-            let directory = parts.directory.as_ref();
-            GuardedTable::open_under(self.permit.clone(), request, directory, parts.store.as_ref(), &parts.options)
+            let directory = Some(self.directory.as_ref());
+            GuardedTable::open_under(permit.clone(), request, directory, parts.store.as_ref(), &parts.options)
         };
         match open(&request) {
             Err(SourceError::TableMissing { .. }) if self.may_be_absent => {

@@ -14,6 +14,7 @@ use super::pieces::{Origins, Piece};
 use super::{GuardedBatch, ScanMetrics, ScanTask};
 use crate::conform::{Conformer, Fault, patients};
 use crate::error::{Place, SourceError};
+use crate::keyless::with_key;
 use crate::patient_ids::{PatientId, PatientIds};
 use crate::policy::{NotJudged, SeenPatients, SegmentTally, Verdict};
 use crate::predicate::PredicateState;
@@ -153,8 +154,13 @@ impl<'a> Guard<'a> {
             self.tally.read(raw.rows, raw.rows);
             return Ok(Kept { ids: None, mask: None, filter: None, rows: raw.rows });
         };
-        let ids = self.ids(key, raw, numbers)?;
         let permit = &self.task.permit;
+        if permit.enforcement().is_of_link()
+            && let Some(keyed) = with_key(&raw.patients, raw.rows)
+        {
+            return self.permitted_of_keyed(raw, &keyed, numbers);
+        }
+        let ids = self.ids(key, raw, numbers)?;
         let verdict = if permit.hides_nothing() {
             Verdict::All
         } else {
@@ -178,6 +184,25 @@ impl<'a> Guard<'a> {
         self.metrics.rows_removed_by_policy.add(raw.rows - rows);
         let ids = masked_ids(ids, &filter).ok_or_else(|| self.stopped())?;
         Ok(Kept { ids: Some(ids), mask: Some(mask), filter: Some(filter), rows })
+    }
+
+    /// The same of rows that are known by the key of a link, which some of them have not.
+    fn permitted_of_keyed(
+        &mut self,
+        raw: &RawBatch,
+        keyed: &BooleanBuffer,
+        numbers: Option<u64>,
+    ) -> Result<Kept, SourceError> {
+        let filter = filter_of(keyed);
+        let patients = filtered(&raw.patients, Some(&filter)).ok_or_else(|| self.stopped())?;
+        let columns = masked(&raw.columns, keyed).ok_or_else(|| self.stopped())?;
+        let rows = RawBatch { first_row: raw.first_row, rows: filter.count(), patients, columns };
+        self.tally.without_key(raw.rows - rows.rows);
+        self.metrics.rows_removed_by_policy.add(raw.rows - rows.rows);
+        // All of these have a key.
+        let kept = self.permitted(&rows, numbers)?;
+        let mask = kept.mask.map_or_else(|| keyed.clone(), |mask| narrowed(keyed, &mask));
+        Ok(Kept { ids: kept.ids, filter: Some(filter_of(&mask)), mask: Some(mask), rows: kept.rows })
     }
 
     fn ids(&self, key: &PatientKeyColumn, raw: &RawBatch, numbers: Option<u64>) -> Result<PatientIds, SourceError> {

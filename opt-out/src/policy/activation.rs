@@ -182,7 +182,7 @@ impl SpanRule for AtActivated<'_> {
 }
 
 /// The cut-off of each patient; later than all days where there is none.
-fn cut_offs(days: &PatientDays, patients: &PatientIds) -> Result<Vec<i32>, PatientKeyError> {
+pub(super) fn cut_offs(days: &PatientDays, patients: &PatientIds) -> Result<Vec<i32>, PatientKeyError> {
     match patients {
         PatientIds::Int(keys) => days.days_of_ints(keys.values(), i32::MAX),
         PatientIds::Bytes16(keys) => {

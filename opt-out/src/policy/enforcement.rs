@@ -10,6 +10,7 @@ use peristyle_policy::patients::{KeyType, PatientKeyError, PatientSet, RowMask};
 use peristyle_policy::policy::{CatalogueStatement, Policy, PracticeKeyType, RowRule, RowRuleError};
 use peristyle_policy::practices::ActivatedPractices;
 
+use super::links::LinkedKeys;
 use super::tally::SegmentTally;
 use crate::patient_ids::{PatientIds, Spans};
 use crate::request::ColumnType;
@@ -22,6 +23,8 @@ pub(crate) struct Enforcement {
     pub(super) type_one: Option<OptOuts>,
     pub(super) national: Option<OptOuts>,
     pub(super) activation: Option<ActivationInForce>,
+    /// Of a linked table: its keys are those of a link, and the rules have been asked about their patients already
+    pub(super) link: Option<LinkedKeys>,
 }
 
 /// A list for or against.
@@ -38,6 +41,20 @@ pub(super) struct ActivationInForce {
     pub(super) activations: Activations,
     pub(super) practices: ActivatedPractices,
     pub(super) practice_key: PracticeKeyType,
+}
+
+/// What one rule says of some patients.
+pub(super) struct RuleOnPatients {
+    pub(super) rule: Rule,
+    listed: RowMask,
+    listed_may_be_seen: bool,
+}
+
+impl RuleOnPatients {
+    /// Whether it hides the patient at `at`.
+    pub(super) fn hides(&self, at: usize) -> bool {
+        self.listed.stays(at) != self.listed_may_be_seen
+    }
 }
 
 /// What the rules say of a batch's rows.
@@ -95,6 +112,9 @@ impl Enforcement {
 
     /// What patients are known by; `None` where it does not matter.
     pub(super) fn key_type(&self) -> Option<KeyType> {
+        if let Some(link) = &self.link {
+            return Some(link.permitted.key_type());
+        }
         let sets = [&self.type_one, &self.national];
         let of_sets = sets.into_iter().flatten().map(|opt_outs| opt_outs.listed.key_type()).next();
         self.policy.as_ref().map(|policy| policy.patient_key).or(of_sets)
@@ -130,7 +150,28 @@ impl Enforcement {
 
     /// Whether no patient is hidden, whoever they are.
     pub(crate) fn hides_nobody(&self) -> bool {
-        self.type_one.is_none() && self.national.is_none() && self.activation.is_none()
+        self.type_one.is_none() && self.national.is_none() && self.activation.is_none() && self.link.is_none()
+    }
+
+    /// Whether its keys are those of a link, so that rows without one are nobody's.
+    pub(crate) fn is_of_link(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// What each rule in force says of patients, in the order in which rows count for them.
+    pub(super) fn rules_on(&self, patients: &PatientIds) -> Result<Vec<RuleOnPatients>, PatientKeyError> {
+        let mut rules = Vec::new();
+        for (rule, opt_outs) in [(Rule::TypeOne, &self.type_one), (Rule::National, &self.national)] {
+            if let Some(OptOuts { listed, listed_may_be_seen }) = opt_outs {
+                let listed = listed_among(listed, patients)?;
+                rules.push(RuleOnPatients { rule, listed, listed_may_be_seen: *listed_may_be_seen });
+            }
+        }
+        if let Some(ActivationInForce { activations, .. }) = &self.activation {
+            let listed = listed_among(&activations.counted, patients)?;
+            rules.push(RuleOnPatients { rule: Rule::PracticeActivation, listed, listed_may_be_seen: true });
+        }
+        Ok(rules)
     }
 
     /// Which patients may be seen; counts the rows of the others, for the first rule that hides them.
@@ -139,21 +180,18 @@ impl Enforcement {
         let spans = Spans::of(ids);
         let patients = spans.keys(ids);
         let mut seen = vec![true; spans.len()];
-        for (rule, opt_outs) in [(Rule::TypeOne, &self.type_one), (Rule::National, &self.national)] {
-            if let Some(OptOuts { listed, listed_may_be_seen }) = opt_outs {
-                let is_listed = listed_among(listed, &patients)?;
-                hide(&mut seen, &patients, &spans, (rule, tally), |at| is_listed.stays(at) != *listed_may_be_seen);
+        if let Some(link) = &self.link {
+            link.hide(&mut seen, &patients, &spans, tally)?;
+        } else {
+            for on in self.rules_on(&patients)? {
+                hide(&mut seen, &patients, &spans, (on.rule, tally), |at| on.hides(at));
             }
-        }
-        if let Some(ActivationInForce { activations, .. }) = &self.activation {
-            let counted = listed_among(&activations.counted, &patients)?;
-            hide(&mut seen, &patients, &spans, (Rule::PracticeActivation, tally), |at| !counted.stays(at));
         }
         Ok(SeenPatients { spans, patients, seen })
     }
 }
 
-fn listed_among(set: &PatientSet, patients: &PatientIds) -> Result<RowMask, PatientKeyError> {
+pub(super) fn listed_among(set: &PatientSet, patients: &PatientIds) -> Result<RowMask, PatientKeyError> {
     match patients {
         PatientIds::Int(keys) => set.mask_ints(keys.values()),
         PatientIds::Bytes16(keys) => {
@@ -164,7 +202,7 @@ fn listed_among(set: &PatientSet, patients: &PatientIds) -> Result<RowMask, Pati
     }
 }
 
-fn hide(
+pub(super) fn hide(
     seen: &mut [bool],
     patients: &PatientIds,
     spans: &Spans,

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use peristyle_policy::Name;
 use peristyle_policy::counts::CountsError;
 use peristyle_policy::patients::PatientKeyError;
 use peristyle_policy::practices::PracticesError;
@@ -30,6 +32,19 @@ pub enum RegisterError {
         "register `{register}`: the policy reads column `{column}` as two things of different types: name two columns"
     )]
     ColumnTwice { register: RegisterId, column: String },
+    /// A link that the policy does not speak of
+    #[error(
+        "the run reads rows that are known by another key, through the link `{link}` of connector `{connector}` (its table \
+         `{table}`), and the policy does not say how far that is trusted: add [link.{link}] to it, with `least_count`, \
+         `greatest_fall_percent`, `max_age_days` and `as_of`, and begin its counts with `peristyle policy begin`"
+    )]
+    LinkWithoutTerms { link: Name, connector: Arc<str>, table: String },
+    /// Two links of one name, of which one policy cannot speak
+    #[error(
+        "the run needs the link `{link}` of connector `{connector}` and that of connector `{other}`: give one of them \
+         another name, as the policy speaks of each by its name"
+    )]
+    LinkTwice { link: Name, connector: Arc<str>, other: Arc<str> },
     /// Too old, from the future, or without a date
     #[error(transparent)]
     Freshness(#[from] FreshnessError),

@@ -11,6 +11,9 @@
 mod activation;
 mod enforcement;
 mod error;
+mod link_rows;
+mod link_tables;
+mod links;
 mod pins;
 mod register;
 mod registrations;
@@ -20,6 +23,7 @@ mod verify;
 use std::sync::Arc;
 
 pub use error::RegisterError;
+pub use link_tables::{link_registers, read_link};
 pub use tally::{Removed, TableRemovals};
 pub use verify::{PolicyRun, VerifiedRegister, read_registers};
 
@@ -27,12 +31,15 @@ pub(crate) use activation::NotJudged;
 pub(crate) use enforcement::{Enforcement, SeenPatients, Verdict};
 pub(crate) use tally::{SegmentTally, TableTally};
 
+use peristyle_policy::Name;
 use peristyle_policy::patients::KeyType;
 use peristyle_policy::policy::{CatalogueStatement, RowRule};
 
+use crate::connector::ConnectedExtract;
 use crate::error::SourceError;
 use crate::request::{ColumnRequest, ColumnType, TableActivation, TableRequest};
 use activation::ActiveRows;
+use link_tables::ReadLinks;
 use pins::Pins;
 
 /// A policy whose registers have been checked. Nothing opens without one.
@@ -43,6 +50,8 @@ use pins::Pins;
 pub struct VerifiedPolicy {
     stamp: Arc<str>,
     enforcement: Arc<Enforcement>,
+    /// What the links that the run needs come to
+    links: ReadLinks,
     registers: Vec<VerifiedRegister>,
     pins: Pins,
     counts_sequence: Option<u64>,
@@ -54,6 +63,7 @@ impl VerifiedPolicy {
         Self {
             stamp: "dummy".into(),
             enforcement: Arc::new(Enforcement::nobody_hidden()),
+            links: ReadLinks::new(),
             registers: Vec::new(),
             pins: Pins::default(),
             counts_sequence: None,
@@ -97,8 +107,33 @@ impl VerifiedPolicy {
 
     /// Leave to open a table. Every refusal that a policy can state before files are opened belongs here.
     pub(crate) fn permit_scan(&self, request: &TableRequest) -> Result<ScanPermit, SourceError> {
+        ScanPermit::under(&self.enforcement, request)
+    }
+
+    /// Leave to open a raw table whose rows are known by the key of a link. Over tables of people who do not exist the
+    /// link's table is read here; blocks then.
+    pub(crate) fn permit_linked(
+        &self,
+        request: &TableRequest,
+        extract: &ConnectedExtract,
+        link: &Name,
+    ) -> Result<ScanPermit, SourceError> {
         let refused = |reason: String| SourceError::Policy { table: Arc::clone(&request.name), reason };
-        let enforcement = &self.enforcement;
+        if let Some(read) = self.links.get(&(Arc::clone(&extract.connector.name), link.clone())) {
+            return ScanPermit::under(read, request);
+        }
+        if self.enforcement.policy.is_some() {
+            let reason = "its rows are known by another key, and nothing that the run asked for said that its link";
+            return Err(refused(format!("{reason} `{link}` would be needed: it was not read")));
+        }
+        let read = link_tables::of_dummy_tables(extract, link, &self.enforcement);
+        ScanPermit::under(&Arc::new(read.map_err(|error| refused(error.to_string()))?), request)
+    }
+}
+
+impl ScanPermit {
+    fn under(enforcement: &Arc<Enforcement>, request: &TableRequest) -> Result<Self, SourceError> {
+        let refused = |reason: String| SourceError::Policy { table: Arc::clone(&request.name), reason };
         let known_by = request.patient_key.as_ref().map(|key| key.key_type);
         if let (Some(key_type), Some(found)) = (enforcement.key_type(), known_by)
             && key_type != found
@@ -120,7 +155,7 @@ impl VerifiedPolicy {
             TableActivation::ByPractice(column) => enforcement.at_activated_practices(column),
             _ => enforcement.row_rule(short, stated).map_err(|error| refused(error.to_string()))?,
         };
-        Ok(ScanPermit {
+        Ok(Self {
             rows: ActiveRows::of(&rule, enforcement),
             enforcement: Arc::clone(enforcement),
             tally: Arc::new(TableTally::new(&request.name)),

@@ -40,6 +40,19 @@ pub(super) struct OpenedRegister<'p> {
     pub(super) pins: Pins,
 }
 
+/// How a register is read, besides what the policy says of it.
+#[derive(Clone, Debug)]
+pub(super) struct Opening {
+    /// Of the column of keys
+    pub(super) key_type: KeyType,
+    /// Of the column of the practice's key
+    pub(super) practice_type: ColumnType,
+    /// Of a link, the column of the other key
+    pub(super) link_column: Option<ColumnRequest>,
+    /// Whether text must have its digest beside it
+    pub(super) sealed: bool,
+}
+
 /// Which of the columns that are read is what.
 #[derive(Default)]
 struct Columns {
@@ -50,6 +63,7 @@ struct Columns {
     as_of: Option<usize>,
     practice: Option<usize>,
     end: Option<usize>,
+    link: Option<usize>,
 }
 
 /// Rows of a register that belong to it.
@@ -66,6 +80,8 @@ pub(super) struct RegisterRows {
     pub(super) practice: Option<ArrayRef>,
     /// The end (Timestamp in microseconds), of registrations
     pub(super) end: Option<ArrayRef>,
+    /// The other key (of the type of its column), of links
+    pub(super) link: Option<ArrayRef>,
 }
 
 /// What was read besides the rows.
@@ -79,7 +95,7 @@ impl Columns {
     fn add(&mut self, register: &Register, name: &str, column_type: ColumnType) -> Result<usize, RegisterError> {
         match self.wanted.iter().position(|known| *known.name == *name) {
             Some(at) if self.wanted.get(at).is_some_and(|known| known.column_type == column_type) => Ok(at),
-            Some(_) => Err(RegisterError::ColumnTwice { register: register.id, column: name.to_owned() }),
+            Some(_) => Err(RegisterError::ColumnTwice { register: register.id.clone(), column: name.to_owned() }),
             None => {
                 self.wanted.push(ColumnRequest {
                     name: name.into(),
@@ -93,8 +109,12 @@ impl Columns {
         }
     }
 
-    fn of(register: &Register, practice_type: ColumnType) -> Result<Self, RegisterError> {
+    fn of(register: &Register, opening: &Opening) -> Result<Self, RegisterError> {
         let mut columns = Self::default();
+        if let Some(link) = &opening.link_column {
+            columns.wanted.push(link.clone());
+            columns.link = Some(0);
+        }
         let day = |columns: &mut Self, name: &Option<String>| {
             name.as_ref().map(|name| columns.add(register, name, ColumnType::Day)).transpose()
         };
@@ -112,7 +132,7 @@ impl Columns {
             columns.only_where = Some(columns.add(register, &only_where.column, column_type)?);
         }
         if let Lists::Registrations { practice_column, end_column } = &register.lists {
-            columns.practice = Some(columns.add(register, practice_column, practice_type)?);
+            columns.practice = Some(columns.add(register, practice_column, opening.practice_type)?);
             columns.end = Some(columns.add(register, end_column, ColumnType::Moment)?);
         }
         Ok(columns)
@@ -120,16 +140,10 @@ impl Columns {
 }
 
 impl<'p> OpenedRegister<'p> {
-    /// Finds, pins and opens a register's files. `tables` is the extract's folder; `practice_type` is of the column of
-    /// the practice's key.
-    pub(super) fn open(
-        register: &'p Register,
-        tables: &Path,
-        key_type: KeyType,
-        practice_type: ColumnType,
-    ) -> Result<Self, RegisterError> {
-        let unusable = |source| RegisterError::Unusable { register: register.id, source };
-        let columns = Columns::of(register, practice_type)?;
+    /// Finds, pins and opens a register's files. `tables` is the extract's folder.
+    pub(super) fn open(register: &'p Register, tables: &Path, opening: Opening) -> Result<Self, RegisterError> {
+        let unusable = |source| RegisterError::Unusable { register: register.id.clone(), source };
+        let columns = Columns::of(register, &opening)?;
         let (name, location) = match &register.location {
             RegisterLocation::Table(table) => {
                 (Arc::<str>::from(table.as_str()), Location::Table(table.as_str().into()))
@@ -139,7 +153,7 @@ impl<'p> OpenedRegister<'p> {
                 (Arc::from(written.as_str()), location)
             }
         };
-        let key = PatientKeyColumn::of(register.key_column.as_str().into(), key_type);
+        let key = PatientKeyColumn::of(register.key_column.as_str().into(), opening.key_type);
         let request = TableRequest {
             name,
             location,
@@ -153,8 +167,10 @@ impl<'p> OpenedRegister<'p> {
         let paths: Vec<PathBuf> = found.files.iter().map(|path| path.to_path_buf()).collect();
         // Pinned before a byte is read, so that a change from here on is noticed.
         let pins = Pins::of(paths.iter().map(PathBuf::as_path).chain(folder.as_deref()))?;
-        let is_text = matches!(found.format, FileFormat::Csv | FileFormat::CsvGz);
-        paths.iter().try_for_each(|path| check_seal(register, path, is_text))?;
+        if opening.sealed {
+            let is_text = matches!(found.format, FileFormat::Csv | FileFormat::CsvGz);
+            paths.iter().try_for_each(|path| check_seal(register, path, is_text))?;
+        }
         let permit = ScanPermit::to_read_a_register(&request.name);
         let files = found.open(&request, &LocalFiles, &permit).map_err(unusable)?;
         Ok(Self { register, request, key, permit, paths, files, columns, pins })
@@ -209,7 +225,7 @@ impl<'p> OpenedRegister<'p> {
                         }
                     }
                 });
-                read.map_err(|source| RegisterError::Unusable { register: self.register.id, source })?;
+                read.map_err(|source| RegisterError::Unusable { register: self.register.id.clone(), source })?;
                 if let Some(error) = failed {
                     return Err(error);
                 }
@@ -256,6 +272,7 @@ impl<'p> OpenedRegister<'p> {
             until: array(self.columns.until),
             practice: array(self.columns.practice),
             end: array(self.columns.end),
+            link: array(self.columns.link),
         })
     }
 
@@ -323,21 +340,21 @@ fn equal_to(column: &ArrayRef, value: &Scalar) -> BooleanArray {
 /// Holds a file against the digest beside it. Text must have one: cut off at the end of a line, it looks like a shorter
 /// list; the other formats end in a way that shows.
 fn check_seal(register: &Register, path: &Path, is_text: bool) -> Result<(), RegisterError> {
-    let id = register.id;
+    let id = || register.id.clone();
     let mut beside = path.as_os_str().to_owned();
     beside.push(".sha256");
     let beside = PathBuf::from(beside);
     let stated = match fs::read_to_string(&beside) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let unsealed = || RegisterError::Unsealed { register: id, file: path.to_owned() };
+            let unsealed = || RegisterError::Unsealed { register: id(), file: path.to_owned() };
             return if is_text { Err(unsealed()) } else { Ok(()) };
         }
-        Err(error) => return Err(RegisterError::BadSeal { register: id, file: beside, kind: error.kind() }),
+        Err(error) => return Err(RegisterError::BadSeal { register: id(), file: beside, kind: error.kind() }),
     };
     let stated = stated.split_whitespace().next().and_then(peristyle_policy::Digest::parse);
     let Some(stated) = stated else {
-        return Err(RegisterError::BadSeal { register: id, file: beside, kind: std::io::ErrorKind::InvalidData });
+        return Err(RegisterError::BadSeal { register: id(), file: beside, kind: std::io::ErrorKind::InvalidData });
     };
     let unreadable = |error: std::io::Error| RegisterError::Unpinned { path: path.to_owned(), kind: error.kind() };
     let mut file = fs::File::open(path).map_err(unreadable)?;
@@ -352,6 +369,6 @@ fn check_seal(register: &Register, path: &Path, is_text: bool) -> Result<(), Reg
     if found == *stated.as_bytes() {
         Ok(())
     } else {
-        Err(RegisterError::SealBroken { register: id, file: path.to_owned() })
+        Err(RegisterError::SealBroken { register: id(), file: path.to_owned() })
     }
 }

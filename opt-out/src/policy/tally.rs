@@ -28,6 +28,9 @@ pub struct TableRemovals {
     pub rows_passed: u64,
     /// By rule; a rule that removed nothing is not there
     pub removed: BTreeMap<Rule, Removed>,
+    /// Of a linked table: rows of keys that are of no patient whom the extract has, or of more than may have one. What is
+    /// counted as patients are the keys
+    pub unlinked: Removed,
 }
 
 /// The counts of one table, while it is read.
@@ -46,12 +49,31 @@ struct Counts {
     rows_read: u64,
     rows_passed: u64,
     removed: BTreeMap<Rule, RemovedByRule>,
+    unlinked: RemovedByRule,
 }
 
 #[derive(Debug, Default)]
 struct RemovedByRule {
     rows: u64,
     patients: Patients,
+}
+
+impl RemovedByRule {
+    fn add(&mut self, patients: &PatientIds, at: usize, rows: usize) {
+        self.rows += rows as u64;
+        if let Some(patient) = patients.get(at) {
+            self.patients.push(number(&patient));
+        }
+    }
+
+    fn join(&mut self, other: RemovedByRule) {
+        self.rows += other.rows;
+        other.patients.numbers.into_iter().for_each(|number| self.patients.push(number));
+    }
+
+    fn counted(&mut self) -> Removed {
+        Removed { rows: self.rows, patients: self.patients.count() }
+    }
 }
 
 /// Different patients, each as a number of 64 bits: an integer key is its own, of others two in 57 million may be the
@@ -98,11 +120,18 @@ impl std::fmt::Debug for Patients {
 impl SegmentTally {
     /// `rows` rows of the patient at `at` were removed by a rule.
     pub(crate) fn removed(&mut self, rule: Rule, patients: &PatientIds, at: usize, rows: usize) {
-        let removed = self.0.removed.entry(rule).or_default();
-        removed.rows += rows as u64;
-        if let Some(patient) = patients.get(at) {
-            removed.patients.push(number(&patient));
-        }
+        self.0.removed.entry(rule).or_default().add(patients, at, rows);
+    }
+
+    /// `rows` rows of the key at `at` were removed because it is not that of a patient.
+    pub(crate) fn unlinked(&mut self, keys: &PatientIds, at: usize, rows: usize) {
+        self.0.unlinked.add(keys, at, rows);
+    }
+
+    /// Rows were read and removed that have no key.
+    pub(crate) fn without_key(&mut self, rows: usize) {
+        self.read(rows, 0);
+        self.0.unlinked.rows += rows as u64;
     }
 
     /// Rows were read, and some of them passed.
@@ -138,20 +167,18 @@ impl TableTally {
         counts.rows_read += segment.0.rows_read;
         counts.rows_passed += segment.0.rows_passed;
         for (rule, removed) in segment.0.removed {
-            let sum = counts.removed.entry(rule).or_default();
-            sum.rows += removed.rows;
-            removed.patients.numbers.into_iter().for_each(|number| sum.patients.push(number));
+            counts.removed.entry(rule).or_default().join(removed);
         }
+        counts.unlinked.join(segment.0.unlinked);
     }
 
     /// What was counted so far.
     pub(crate) fn removals(&self) -> TableRemovals {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let (rows_read, rows_passed) = (counts.rows_read, counts.rows_passed);
-        let removed = counts.removed.iter_mut();
-        let removed =
-            removed.map(|(rule, sum)| (*rule, Removed { rows: sum.rows, patients: sum.patients.count() })).collect();
-        TableRemovals { table: Arc::clone(&self.table), rows_read, rows_passed, removed }
+        let removed = counts.removed.iter_mut().map(|(rule, sum)| (*rule, sum.counted())).collect();
+        let unlinked = counts.unlinked.counted();
+        TableRemovals { table: Arc::clone(&self.table), rows_read, rows_passed, removed, unlinked }
     }
 }
 
@@ -176,7 +203,13 @@ mod tests {
             (Rule::TypeOne, Removed { rows: 900_000, patients: 70_000 }),
             (Rule::National, Removed { rows: 3, patients: 3 }),
         ]);
-        let expected = TableRemovals { table: "t".into(), rows_read: 1_200_000, rows_passed: 299_997, removed };
+        let expected = TableRemovals {
+            table: "t".into(),
+            rows_read: 1_200_000,
+            rows_passed: 299_997,
+            removed,
+            unlinked: Removed::default(),
+        };
         assert_eq!(tally.removals(), expected);
         assert_eq!(tally.removals(), expected, "counting changes nothing");
     }

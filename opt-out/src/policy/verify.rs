@@ -1,5 +1,6 @@
 //! From a policy to a verified one: every register that the run needs is read, held against its limits, and pinned.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,9 +17,11 @@ use peristyle_policy::{AppliedRules, Day, Digest, Rule};
 use super::VerifiedPolicy;
 use super::enforcement::{ActivationInForce, Enforcement, OptOuts};
 use super::error::RegisterError;
+use super::link_tables::{needed, read_links};
 use super::pins::Pins;
-use super::register::{OpenedRegister, RegisterRows};
+use super::register::{OpenedRegister, Opening, RegisterRows};
 use super::registrations::{Registrations, practice_keys};
+use crate::connector::ConnectedExtract;
 use crate::patient_ids::PatientIds;
 use crate::request::ColumnType;
 
@@ -31,6 +34,11 @@ pub struct PolicyRun<'a> {
     pub rules: &'a AppliedRules,
     /// The folder of the extract's tables, for registers that are among them
     pub tables: &'a Path,
+    /// The extracts, where tables are views over suppliers' raw ones
+    pub extracts: &'a [ConnectedExtract],
+    /// The user-facing tables that the run asks for, as `ehrql.tables.core.patients`: by them it is known which links are
+    /// followed
+    pub asked: &'a BTreeSet<Arc<str>>,
     /// The day of the run
     pub today: Day,
     /// How often the counts were written as far as the ledger knows; 0 where it knows nothing
@@ -70,29 +78,26 @@ impl VerifiedPolicy {
     /// # Errors
     /// Any doubt about a register. Nothing has been opened but registers.
     pub fn verify(run: &PolicyRun<'_>) -> Result<Self, RegisterError> {
-        let registers = run.rules.registers(run.policy);
-        let mut counts_sequence = None;
+        let needed = needed(run.policy, run.extracts, run.asked)?;
+        let mut registers = run.rules.registers(run.policy);
         let read = ReadRegisters::read(run.policy, &registers, run.tables, run.today)?;
+        let (enforcement, mut verified, mut pins) = read.enforcement(run.policy);
+        let links = read_links(run, &needed, &enforcement, &mut verified, &mut pins)?;
+        registers.extend(needed.iter().map(|link| &link.register));
+        let mut counts_sequence = None;
         if !registers.is_empty() {
             let counts = CountsFile::open(run.policy)?;
             counts.require_sequence(run.known_counts)?;
-            let counted = counted(&registers, &read.verified);
+            let counted = counted(&registers, &verified);
             counted.iter().try_for_each(|(register, count)| counts.check(register, *count, run.today))?;
             counts_sequence = Some(CountsFile::record(run.policy, &counted, run.today)?.sequence());
         }
         // What changed while it was read may be half of each.
-        read.pins.check()?;
-        let ReadRegisters { verified, type_one, national, practices, activations, pins } = read;
-        let activation = activations.zip(practices).zip(run.policy.practice_activation.applied());
-        let activation = activation.map(|((activations, practices), terms)| ActivationInForce {
-            activations,
-            practices,
-            practice_key: terms.practice_key,
-        });
-        let enforcement = Enforcement { policy: Some(run.policy.clone()), type_one, national, activation };
+        pins.check()?;
         Ok(Self {
             stamp: run.policy.name.as_str().into(),
             enforcement: Arc::new(enforcement),
+            links,
             registers: verified,
             pins,
             counts_sequence,
@@ -124,17 +129,30 @@ fn counted<'p>(registers: &[&'p Register], verified: &[VerifiedRegister]) -> Vec
 }
 
 impl ReadRegisters {
+    /// The rules that they come to, what was checked, and what was pinned.
+    fn enforcement(self, policy: &Policy) -> (Enforcement, Vec<VerifiedRegister>, Pins) {
+        let Self { verified, type_one, national, practices, activations, pins } = self;
+        let activation = activations.zip(practices).zip(policy.practice_activation.applied());
+        let activation = activation.map(|((activations, practices), terms)| ActivationInForce {
+            activations,
+            practices,
+            practice_key: terms.practice_key,
+        });
+        let policy = Some(policy.clone());
+        (Enforcement { policy, type_one, national, activation, link: None }, verified, pins)
+    }
+
     fn read(policy: &Policy, registers: &[&Register], tables: &Path, today: Day) -> Result<Self, RegisterError> {
         let mut read = Self::default();
         let mut in_order: Vec<&Register> = registers.to_vec();
         // Practices come before the registrations that are judged by them.
-        in_order.sort_by_key(|register| register.id);
+        in_order.sort_by_key(|register| register.id.clone());
         if registers.iter().any(|register| register.id == RegisterId::Registrations)
             && !registers.iter().any(|register| register.id == RegisterId::Practices)
         {
             let of_rule = policy.registers_of(Rule::PracticeActivation);
             in_order.extend(of_rule.into_iter().filter(|register| register.id == RegisterId::Practices));
-            in_order.sort_by_key(|register| register.id);
+            in_order.sort_by_key(|register| register.id.clone());
         }
         for register in in_order {
             read.one(policy, register, tables, today)?;
@@ -150,7 +168,8 @@ impl ReadRegisters {
             Some(PracticeKeyType::Int) | None => (KeyType::Int, ColumnType::Int),
         };
         let key_type = if register.id == RegisterId::Practices { practice_key_type } else { policy.patient_key };
-        let mut opened = OpenedRegister::open(register, tables, key_type, practice_type)?;
+        let opening = Opening { key_type, practice_type, link_column: None, sealed: true };
+        let mut opened = OpenedRegister::open(register, tables, opening)?;
         let (summary, members, digest) = match register.lists {
             Lists::HasOptedOut | Lists::HasNotOptedOut => {
                 let (summary, listed) = patients(register, &opened, key_type, today)?;
@@ -178,14 +197,16 @@ impl ReadRegisters {
                 self.activations = Some(activations);
                 (summary, summary.rows, digest)
             }
+            // No rule is decided by one: `link_tables` reads them.
+            Lists::Link { .. } => return Ok(()),
         };
         register.check_freshness(summary.as_of, today)?;
         if members < register.limits.least {
-            let (register, least) = (register.id, register.limits.least);
+            let (register, least) = (register.id.clone(), register.limits.least);
             return Err(peristyle_policy::counts::CountsError::TooFew { register, count: members, least }.into());
         }
         let Some(as_of) = summary.as_of else { return Ok(()) };
-        self.verified.push(VerifiedRegister { id: register.id, as_of, rows: summary.rows, members, digest });
+        self.verified.push(VerifiedRegister { id: register.id.clone(), as_of, rows: summary.rows, members, digest });
         self.pins.join(std::mem::take(&mut opened.pins));
         Ok(())
     }
@@ -210,7 +231,7 @@ fn patients(
     today: Day,
 ) -> Result<(Summary, PatientSet), RegisterError> {
     let mut listed = PatientSetBuilder::new(key_type);
-    let failed = |source| RegisterError::Key { register: register.id, source };
+    let failed = |source| RegisterError::Key { register: register.id.clone(), source };
     let summary = opened.read(|rows| {
         let every_row = rows.belongs.is_none() && rows.from.is_none() && rows.until.is_none();
         if let (true, PatientIds::Int(keys)) = (every_row, &rows.keys) {
@@ -239,7 +260,7 @@ fn practices(register: &Register, opened: &OpenedRegister<'_>) -> Result<(Summar
             let (from, until) = (day(rows.from.as_ref(), row), day(rows.until.as_ref(), row));
             let from = if rows.from.is_some() { ActivatedFrom::Column(from) } else { ActivatedFrom::Listed };
             said.push(format!("{practice:?} {from:?} {until:?}"));
-            let failed = |source| RegisterError::Practices { register: register.id, source };
+            let failed = |source| RegisterError::Practices { register: register.id.clone(), source };
             practices.push(practice, from, until).map_err(failed)?;
         }
         Ok(())
@@ -255,7 +276,7 @@ fn registrations(
     key_type: KeyType,
     practices: &ActivatedPractices,
 ) -> Result<(Summary, Activations), RegisterError> {
-    let failed = |source| RegisterError::Key { register: register.id, source };
+    let failed = |source| RegisterError::Key { register: register.id.clone(), source };
     let mut registrations = Registrations::new(key_type, opened.promises_order(), practices);
     let summary = opened.read(|rows| registrations.push(&rows).map_err(failed))?;
     Ok((summary, registrations.finish().map_err(failed)?))

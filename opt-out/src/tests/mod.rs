@@ -6,6 +6,7 @@ mod errors;
 mod fixtures;
 mod formats;
 mod guard;
+mod linked;
 mod order;
 mod plans;
 mod policy;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use peristyle_policy::counts::CountsFile;
 use peristyle_policy::permissions::Permissions;
@@ -10,8 +11,8 @@ use peristyle_policy::{Day, Name, applied_rules};
 
 use super::fixtures::*;
 use crate::{
-    ColumnType, FileFormat, KeyType, Location, PatientKeyColumn, PolicyRun, RegisterError, TableActivation,
-    TableRemovals, TableRequest, VerifiedPolicy, read_registers,
+    ColumnType, ConnectedExtract, FileFormat, KeyType, Location, PatientKeyColumn, PolicyRun, RegisterError,
+    TableActivation, TableRemovals, TableRequest, VerifiedPolicy, read_registers,
 };
 
 pub(super) const TODAY: &str = "2026-06-15";
@@ -64,11 +65,11 @@ pub(super) fn type_one(lists: &str) -> String {
     section("type_one.register", "type_one.parquet", &format!("lists = \"{lists}\""))
 }
 
-fn national(lists: &str) -> String {
+pub(super) fn national(lists: &str) -> String {
     section("national.register", "national.csv", &format!("lists = \"{lists}\""))
 }
 
-fn activation() -> String {
+pub(super) fn activation() -> String {
     section("practice_activation.practices", "practices.arrow", "until_column = \"off\"")
         + &section(
             "practice_activation.registrations",
@@ -102,13 +103,24 @@ impl Place {
     }
 
     pub(super) fn verify(&self, permissions: &str) -> Result<VerifiedPolicy, RegisterError> {
+        self.verify_for(permissions, &[], &[])
+    }
+
+    /// For a run over extracts that asks for these tables.
+    pub(super) fn verify_for(
+        &self,
+        permissions: &str,
+        extracts: &[ConnectedExtract],
+        asked: &[&str],
+    ) -> Result<VerifiedPolicy, RegisterError> {
         let permissions = Permissions::parse(Some(permissions)).unwrap();
         let rules = applied_rules(&self.policy, &permissions, None, &Name::parse("project").unwrap(), today());
-        let tables = self.tables.path();
         VerifiedPolicy::verify(&PolicyRun {
             policy: &self.policy,
             rules: &rules,
-            tables,
+            tables: self.tables.path(),
+            extracts,
+            asked: &asked.iter().map(|table| Arc::from(*table)).collect(),
             today: today(),
             known_counts: 0,
         })
@@ -129,7 +141,7 @@ pub(super) fn seal(file: &Path) {
     fs::write(file.with_file_name(format!("{name}.sha256")), format!("{digest}  {name}\n")).unwrap();
 }
 
-fn counted(removals: &TableRemovals) -> String {
+pub(super) fn counted(removals: &TableRemovals) -> String {
     let of = |(rule, removed): (&peristyle_policy::Rule, &crate::Removed)| {
         format!(", {} {}/{}", rule.key(), removed.rows, removed.patients)
     };

@@ -5,6 +5,7 @@ mod connectors;
 mod definitions;
 mod governed;
 mod interruptions;
+mod linked;
 mod mistaken;
 mod outputs;
 mod place;

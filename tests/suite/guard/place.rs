@@ -1,6 +1,6 @@
 //! A folder with a policy, its registers and its tables: all of their rows, or only those that may be seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -74,7 +74,9 @@ impl Place {
         let today = Day::today();
         let rules = applied_rules(&self.policy, &permissions, None, &project, today);
         let tables = self.path("tables");
-        let run = PolicyRun { policy: &self.policy, rules: &rules, tables: &tables, today, known_counts: 0 };
+        let (policy, asked) = (&self.policy, BTreeSet::new());
+        let run =
+            PolicyRun { policy, rules: &rules, tables: &tables, extracts: &[], asked: &asked, today, known_counts: 0 };
         VerifiedPolicy::verify(&run)
     }
 

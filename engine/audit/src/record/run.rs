@@ -187,6 +187,10 @@ pub struct TableCounts {
     pub rows_read: u64,
     /// The table, such as `ehrql.tables.core.clinical_events`
     pub table: Name,
+    /// Of a table whose rows are known by another key than the patient's: rows of keys that are of no patient of the
+    /// extract, or of more than may have one. What is counted as patients are the keys; none where there are none
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlinked: Option<Removed>,
 }
 
 /// What one rule removed from one table.

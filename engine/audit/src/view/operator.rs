@@ -147,6 +147,11 @@ fn finish_text(finish: &RunFinish) -> String {
     });
     let [first, second, third] = RULES.map(|rule| format!("#{}", rule.name()));
     block(&["rows (of patients) of table", "#read", "#passed", &first, &second, &third], tables.collect());
+    let unlinked = finish.tables.iter().filter_map(|counts| Some((counts, counts.unlinked?)));
+    let unlinked = unlinked.map(|(counts, unlinked)| {
+        vec![counts.table.to_string(), unlinked.rows.to_string(), unlinked.patients.to_string()]
+    });
+    block(&["rows of no one patient, of table", "#rows", "#of keys"], unlinked.collect());
     if let Outcome::Answered { outputs } = &finish.outcome {
         let row = |name: &str, rows: u64, sha256: String| vec![name.to_owned(), rows.to_string(), sha256];
         let outputs = outputs.iter().map(|output| row(output.name.as_str(), output.rows, output.sha256.to_string()));

@@ -2,7 +2,7 @@
 //!
 //! What is left out, and why: the source's files and the ledger's path (the operator's), registers and their sizes (an
 //! opt-out register's size over time tells who joined it), rows read and passed (with what was removed, they give exact
-//! sums), digests of outputs and of the ledger's lines (an output of few cells can be guessed and its digest compared).
+//! sums), rows of linked tables that are of no patient here (how two sources overlap is nobody's rule), digests of outputs and of the ledger's lines (an output of few cells can be guessed and its digest compared).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

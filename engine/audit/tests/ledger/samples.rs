@@ -141,12 +141,14 @@ pub(crate) fn full_finish() -> RunFinish {
                 rows_passed: 99_000_000,
                 rows_read: 100_234_655,
                 table: name("ehrql.tables.core.clinical_events"),
+                unlinked: None,
             },
             TableCounts {
                 removed: BTreeMap::from([(Rule::PracticeActivation, removed(13, 13))]),
                 rows_passed: 1_000_000,
                 rows_read: 1_000_013,
                 table: name("ehrql.tables.core.patients"),
+                unlinked: None,
             },
         ],
     }

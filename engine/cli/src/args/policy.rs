@@ -49,8 +49,8 @@ pub(crate) struct Counts {
     /// The file that says where an extract, its policy and its audit ledger are
     #[arg(value_name = "SOURCE.toml")]
     pub(crate) source: PathBuf,
-    /// Only this register, as messages name it, such as type_one.register; may be repeated [default: all]
-    #[arg(long = "register", value_name = "ID", value_parser = register_id)]
+    /// Only this register, as messages name it, such as type_one.register or link.NAME; may be repeated [default: all]
+    #[arg(long = "register", value_name = "ID", value_parser = RegisterId::parse)]
     pub(crate) registers: Vec<RegisterId>,
     /// Who has seen that the registers are right: for the audit ledger
     #[arg(long, value_name = "NAME")]
@@ -91,12 +91,4 @@ pub(crate) struct PolicyVerify {
     /// The project that would use it
     #[arg(long, value_name = "NAME", value_parser = project)]
     pub(crate) project: Name,
-}
-
-/// A register by its place in the policy.
-fn register_id(text: &str) -> Result<RegisterId, String> {
-    RegisterId::ALL.into_iter().find(|id| id.place() == text).ok_or_else(|| {
-        let places: Vec<&str> = RegisterId::ALL.iter().map(|id| id.place()).collect();
-        format!("a register is one of {}", places.join(", "))
-    })
 }

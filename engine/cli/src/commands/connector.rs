@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use peristyle_connectors::{Linked, Manifest, Problem, ScaffoldError, builtin, check, load, scaffold};
-use peristyle_opt_out::connector::{ColumnClass, RawActivation, RawTable};
+use peristyle_connectors::{Manifest, Problem, ScaffoldError, builtin, check, load, scaffold};
+use peristyle_opt_out::connector::{ColumnClass, Link, PatientsPerKey, RawActivation, RawTable, RowsOf};
+use peristyle_policy::Name;
 
 use crate::args::{ConnectorCommand, ConnectorNew};
 use crate::exit::ExitStatus;
@@ -43,7 +44,6 @@ fn description(manifest: &Manifest) -> String {
     let mut text =
         format!("connector `{}`, patients by {}\n\nraw tables\n", connector.name, connector.patient_key.key());
     let mut rows: Vec<Vec<String>> = connector.raw.iter().map(|(name, table)| raw_row(name, table)).collect();
-    rows.extend(manifest.linked.iter().map(|(name, linked)| linked_row(name, linked)));
     rows.sort();
     let headings = ["table", "rows of", "practice activation", "#code", "#date", "#number", "#category", "#link_key"];
     text.push_str(&columns(&headings, &rows));
@@ -55,6 +55,10 @@ fn description(manifest: &Manifest) -> String {
             missing.map(|(table, because)| vec![table.to_string(), because.clone()]).collect();
         text.push_str(&format!("\nmissing\n{}", columns(&["table", "because"], &missing)));
     }
+    if !connector.links.is_empty() {
+        let links: Vec<Vec<String>> = connector.links.iter().map(link_row).collect();
+        text.push_str(&format!("\nlinks\n{}", columns(&["link", "raw table", "other key", "patients a key"], &links)));
+    }
     if !manifest.registers.is_empty() {
         let registers = manifest.registers.iter();
         let registers: Vec<Vec<String>> =
@@ -65,14 +69,16 @@ fn description(manifest: &Manifest) -> String {
 }
 
 fn raw_row(name: &str, table: &RawTable) -> Vec<String> {
-    let rows_of = match (table.patient_column(), table.may_be_absent) {
-        (Some(key), false) => format!("patients, by {key}"),
-        (Some(key), true) => format!("patients, by {key}; may be absent"),
-        (None, false) => "nobody".to_owned(),
-        (None, true) => "nobody; may be absent".to_owned(),
+    let mut rows_of = match &table.rows_of {
+        RowsOf::Patients(key) => format!("patients, by {key}"),
+        RowsOf::Linked { by, column } => format!("patients, by {column} through link {by}"),
+        RowsOf::Nobody => "nobody".to_owned(),
     };
+    if table.may_be_absent {
+        rows_of.push_str("; may be absent");
+    }
     let activation = match &table.activation {
-        _ if table.patient_column().is_none() => "–".to_owned(),
+        _ if table.rows_of == RowsOf::Nobody => "–".to_owned(),
         RawActivation::NotApplied => "not applied".to_owned(),
         RawActivation::ByDate(column) => format!("by date, {column}"),
         RawActivation::ByPractice(column) => format!("by practice, {column}"),
@@ -88,9 +94,12 @@ fn raw_row(name: &str, table: &RawTable) -> Vec<String> {
     cells.into_iter().chain(classes.map(count)).collect()
 }
 
-fn linked_row(name: &str, linked: &Linked) -> Vec<String> {
-    let rows_of = format!("patients, by link {}; refused so far", linked.by);
-    [name, rows_of.as_str(), "–", "–", "–", "–", "–", "–"].map(str::to_owned).to_vec()
+fn link_row((name, link): (&Name, &Link)) -> Vec<String> {
+    let patients = match link.patients {
+        PatientsPerKey::One => "one",
+        PatientsPerKey::Many => "many",
+    };
+    vec![name.to_string(), link.table.to_string(), link.column.to_string(), patients.to_owned()]
 }
 
 /// How many tables of each module have a view, and how many a reason.

@@ -55,8 +55,10 @@ fn under_policy(command: &Explain, place: &SourceFile, settings: &Settings) -> R
         let policy = words::name("the policy's name", clearance.policy.name.as_str())?;
         Ledger::known_counts(&place.ledger, &policy)?
     };
-    let policy = clearance.verify(place, known_counts)?;
-    let enclave = place.open(policy, settings.enclave())?;
+    let extracts = place.extracts()?;
+    let tables = questions.iter().flat_map(|question| question.tables(definition)).collect();
+    let policy = clearance.verify(place, &extracts, &tables, known_counts)?;
+    let enclave = place.open(extracts, policy, settings.enclave())?;
     settings.runtime()?.block_on(explained(definition, &enclave, settings))
 }
 

@@ -32,12 +32,12 @@ impl RawRows {
             RawType::Date => "DATETIME",
             RawType::Bytes16 => "VARBINARY",
         };
-        let key_type = match connector.patient_key {
+        let key_type = |key_type: KeyType| match key_type {
             KeyType::Int => "BIGINT",
             KeyType::Bytes16 => "VARBINARY",
             KeyType::Text => "VARCHAR",
         };
-        let key = table.patient_column().map(|key| (key.to_string(), key_type.to_owned()));
+        let key = connector.key_of(table).map(|(key, of)| (key.to_string(), key_type(of).to_owned()));
         let columns = table.columns.iter().map(|spec| (spec.name.to_string(), sql_type(spec.column_type).to_owned()));
         Self { columns: key.into_iter().chain(columns).collect(), rows: Vec::new() }
     }

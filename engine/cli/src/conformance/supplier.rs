@@ -1,15 +1,17 @@
 //! Cases over a supplier's raw tables: what a connector's views make of them, and studies under a policy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use peristyle_model::types::{Physical, ValueType};
 use peristyle_model::{Catalogue, Definition, Limits};
 use peristyle_opt_out::{
-    ColumnRequest, ColumnType, Connector, Enclave, Location, PATIENT_ID, PatientKeyColumn, PolicyRun, TableActivation,
-    TableRequest, VerifiedPolicy, read_registers,
+    ColumnRequest, ColumnType, ConnectedExtract, Enclave, Location, PATIENT_ID, PatientKeyColumn, PolicyRun,
+    RegisterError, TableActivation, TableRequest, VerifiedPolicy, VerifiedRegister, link_registers, read_link,
+    read_registers,
 };
 use peristyle_policy::counts::CountsFile;
 use peristyle_policy::permissions::Permissions;
@@ -25,6 +27,7 @@ use super::raw_tables::{self, RawRows};
 use super::read::Line;
 use crate::failure::Failure;
 use crate::settings::Settings;
+use crate::study::Question;
 use crate::{definition, run};
 
 /// A user-facing table that a case asks for.
@@ -40,9 +43,8 @@ struct WantedTable {
 const REGISTER_TABLES: &str = "test_tables";
 
 /// A case's raw tables as files, and the connector that reads them.
-struct Extract<'c> {
-    folder: &'c Path,
-    connector: Connector,
+struct Case<'c> {
+    extract: ConnectedExtract,
     policy: Policy,
     settings: &'c Settings,
 }
@@ -58,14 +60,15 @@ pub(super) async fn run_in(line: &Line, kind: &str, folder: &Path, settings: &Se
     let tables: BTreeMap<String, RawRows> = line.read("raw_tables")?;
     fs::create_dir_all(folder.join("state")).map_err(folder_failed)?;
     let policy = policy_of(&example, folder)?;
-    let extract = Extract { folder, connector: manifest.connector, policy, settings };
+    let extract = ConnectedExtract { connector: manifest.connector, location: folder.to_owned() };
+    let case = Case { extract, policy, settings };
     let expected: Value = line.read("expected")?;
     let (answer, columns) = if kind == "backend_query" {
-        extract.write(tables)?;
+        case.write(tables)?;
         let document = line.text("definition")?.ok_or("the case has no `definition`")?;
         let environ: BTreeMap<String, Value> = line.read_or_default("environ")?;
         let permissions = environ.get("EHRQL_PERMISSIONS").and_then(Value::as_str);
-        extract.study(document, permissions).await.map_err(told)?
+        case.study(document, permissions).await.map_err(told)?
     } else {
         let wanted: WantedTable = line.read("table")?;
         let columns: Vec<String> = std::iter::once(PATIENT_ID)
@@ -73,10 +76,10 @@ pub(super) async fn run_in(line: &Line, kind: &str, folder: &Path, settings: &Se
             .map(str::to_owned)
             .collect();
         if wanted.module == REGISTER_TABLES {
-            return extract.register(&wanted.name, tables, &expected).await;
+            return case.register(&wanted.name, tables, &expected).await;
         }
-        extract.write(tables)?;
-        (extract.view(&wanted).await.map_err(told)?, columns)
+        case.write(tables)?;
+        (case.view(&wanted).await.map_err(told)?, columns)
     };
     let expected = Expected::of(&expected, &columns)?;
     Ok(differences(&[answer], &[expected], Tolerance::EXACT))
@@ -91,17 +94,22 @@ fn policy_of(example: &str, folder: &Path) -> Result<Policy, String> {
         register.limits.greatest_fall_percent = 100;
         register.as_of = AsOf::FileModified;
     });
+    policy.links.values_mut().for_each(|terms| {
+        terms.limits.least = 0;
+        terms.limits.greatest_fall_percent = 100;
+        terms.as_of = AsOf::FileModified;
+    });
     Ok(policy)
 }
 
-impl Extract<'_> {
+impl Case<'_> {
     fn write(&self, tables: BTreeMap<String, RawRows>) -> Result<(), String> {
         let registers: BTreeMap<String, RawRows> = self.policy.registers().filter_map(without_rows).collect();
-        raw_tables::write(self.folder, &self.connector, &registers, tables).map(|_| ())
+        raw_tables::write(&self.extract.location, &self.extract.connector, &registers, tables).map(|_| ())
     }
 
     fn enclave(&self, policy: VerifiedPolicy) -> Result<Enclave, Failure> {
-        Ok(Enclave::open_extract(self.folder, self.connector.clone(), policy, self.settings.enclave())?)
+        Ok(Enclave::open_extracts(vec![self.extract.clone()], policy, self.settings.enclave())?)
     }
 
     /// The rows of a view, under no policy.
@@ -142,21 +150,28 @@ impl Extract<'_> {
         Ok(answer)
     }
 
-    fn verified(&self, permissions: Option<&str>) -> Result<VerifiedPolicy, Failure> {
+    /// The policy, verified for a run that asks for these tables.
+    fn verified(&self, permissions: Option<&str>, asked: &BTreeSet<Arc<str>>) -> Result<VerifiedPolicy, Failure> {
         let internal = |text: String| Failure::new(crate::exit::ExitStatus::Failure, text);
         let permissions = Permissions::parse(permissions).map_err(|error| internal(error.to_string()))?;
         let project = Name::parse("conformance").map_err(|error| internal(error.to_string()))?;
         let (policy, today) = (&self.policy, Day::today());
         let rules = applied_rules(policy, &permissions, None, &project, today);
-        let registers: Vec<&Register> = rules.registers(policy);
+        let extracts = std::slice::from_ref(&self.extract);
+        let (tables, links) = (&self.extract.location, link_registers(policy, extracts));
+        let mut registers: Vec<&Register> = rules.registers(policy);
+        let mut read = read_registers(policy, &registers, tables, today)?;
+        let link = |register: &Register| read_link(policy, &register.id, extracts, today);
+        let of_links: Vec<Option<VerifiedRegister>> = links.iter().map(link).collect::<Result<_, RegisterError>>()?;
+        read.extend(of_links.into_iter().flatten());
+        registers.extend(&links);
         if !registers.is_empty() {
-            let read = read_registers(policy, &registers, self.folder, today)?;
             let members =
                 |register: &Register| read.iter().find(|known| known.id == register.id).map_or(0, |r| r.members);
             let counted: Vec<(&Register, u64)> = registers.iter().map(|r| (*r, members(r))).collect();
             CountsFile::begin(policy, &counted, today, 0).map_err(|error| internal(error.to_string()))?;
         }
-        let run = PolicyRun { policy, rules: &rules, tables: self.folder, today, known_counts: 0 };
+        let run = PolicyRun { policy, rules: &rules, tables, extracts, asked, today, known_counts: 0 };
         Ok(VerifiedPolicy::verify(&run)?)
     }
 
@@ -168,9 +183,11 @@ impl Extract<'_> {
     ) -> Result<(Vec<RecordBatch>, Vec<String>), Failure> {
         let definition = Definition::parse(document.as_bytes(), Catalogue::builtin(), &Limits::default())?;
         let dataset = definition::dataset(&definition)?;
-        let enclave = self.enclave(self.verified(permissions)?)?;
+        let asked = Question::Dataset(dataset).tables(&definition);
+        let enclave = self.enclave(self.verified(permissions, &asked)?)?;
         let options = self.settings.execution();
-        let plan = peristyle_execution::dataset_plan(&definition, dataset, &enclave, self.folder, &options).await?;
+        let plan =
+            peristyle_execution::dataset_plan(&definition, dataset, &enclave, &self.extract.location, &options).await?;
         let columns = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
         let mut answer = Vec::new();
         run::stream(&plan, &enclave, |batch| {
@@ -207,7 +224,9 @@ impl Extract<'_> {
             events_around(&mut tables, expected)?;
         }
         self.write(tables)?;
-        let seen = self.rows(&patients, self.verified(Some(permissions)).map_err(told)?).await.map_err(told)?;
+        let asked = BTreeSet::new();
+        let policy = self.verified(Some(permissions), &asked).map_err(told)?;
+        let seen = self.rows(&patients, policy).await.map_err(told)?;
         let everybody = self.view(&patients).await.map_err(told)?;
         if hidden {
             let others = Expected::without(&everybody, expected)?;
@@ -221,7 +240,7 @@ impl Extract<'_> {
                 one_row_per_patient: false,
                 columns: vec![("date".to_owned(), "date".to_owned())],
             };
-            let policy = self.verified(Some(permissions)).map_err(told)?;
+            let policy = self.verified(Some(permissions), &asked).map_err(told)?;
             let until = self.rows(&events, policy).await.map_err(told)?;
             let columns = [PATIENT_ID.to_owned(), "end_date".to_owned()];
             let expected = Expected::of(expected, &columns)?.of_any_columns();

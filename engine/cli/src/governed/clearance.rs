@@ -1,8 +1,9 @@
 //! Leave for a run: what it asks is allowed. Its registers have not been read yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use peristyle_opt_out::{PolicyRun, VerifiedPolicy};
+use peristyle_opt_out::{ConnectedExtract, PolicyRun, VerifiedPolicy};
 use peristyle_policy::set_aside::VerifiedSetAside;
 use peristyle_policy::{AppliedRules, Day, Name, Policy};
 
@@ -29,10 +30,18 @@ impl Clearance<'_> {
         }
     }
 
-    /// Reads the registers that the run needs, and holds them against the policy's limits. Blocks.
-    pub(crate) fn verify(&self, place: &SourceFile, known_counts: u64) -> Result<VerifiedPolicy, Failure> {
+    /// Reads the registers that the run needs, links of the tables that it asks for among them, and holds them against
+    /// the policy's limits. Blocks.
+    pub(crate) fn verify(
+        &self,
+        place: &SourceFile,
+        extracts: &[ConnectedExtract],
+        asked: &BTreeSet<Arc<str>>,
+        known_counts: u64,
+    ) -> Result<VerifiedPolicy, Failure> {
         let Self { policy, rules, today, .. } = *self;
-        Ok(VerifiedPolicy::verify(&PolicyRun { policy, rules, tables: &place.location, today, known_counts })?)
+        let tables = &place.location;
+        Ok(VerifiedPolicy::verify(&PolicyRun { policy, rules, tables, extracts, asked, today, known_counts })?)
     }
 
     /// What the run's outputs say of themselves.

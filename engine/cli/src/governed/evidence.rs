@@ -71,6 +71,7 @@ fn table((number, removals): (usize, &TableRemovals)) -> Result<TableCounts, Fai
     let removed = removals.removed.iter().map(|(rule, removed)| (words::rule(*rule), words::removed(*removed)));
     Ok(TableCounts {
         removed: removed.collect(),
+        unlinked: Some(words::removed(removals.unlinked)).filter(|unlinked| unlinked.rows > 0),
         rows_passed: removals.rows_passed,
         rows_read: removals.rows_read,
         table: words::name_or_number("table", &removals.table, number)?,

@@ -72,11 +72,12 @@ fn carry_out(
     let clearance = request.clear(&[question])?;
     clearance.announce(settings.log_format);
     let interruption = Interruption::watch()?;
-    let policy = clearance.verify(place, known_counts)?;
+    let extracts = place.extracts()?;
+    let policy = clearance.verify(place, &extracts, &question.tables(definition), known_counts)?;
     evidence.take_policy(&policy, clearance.policy)?;
     interruption.check()?;
 
-    let enclave = place.open(policy, settings.enclave())?;
+    let enclave = place.open(extracts, policy, settings.enclave())?;
     let runtime = settings.runtime()?;
     let metadata = clearance.metadata();
     let audience = Audience::Researchers;

@@ -87,7 +87,7 @@ pub(crate) fn register(register: &VerifiedRegister) -> Result<RegisterUsed, Fail
     Ok(RegisterUsed {
         as_of: first_moment(register.as_of),
         members: register.members,
-        name: name("a register", register.id.place())?,
+        name: name("a register", &register.id.place())?,
         rows: register.rows,
         sha256: digest(register.digest),
     })

@@ -96,7 +96,9 @@ fn beginning_is_for_what_is_not_known_and_accepting_for_what_is() {
 
     CountsFile::begin(&policy, &[(one, 100_000)], day(START), 0).unwrap();
     // A register more; what was known stays.
-    assert!(CountsFile::open(&policy).unwrap().knows(one.id) && !CountsFile::open(&policy).unwrap().knows(national.id));
+    assert!(
+        CountsFile::open(&policy).unwrap().knows(&one.id) && !CountsFile::open(&policy).unwrap().knows(&national.id)
+    );
     let both = CountsFile::begin(&policy, &[(one, 50_000), (national, 50_000_000)], day(START), 0).unwrap();
     assert!(both.check(one, 50_000, day(START)).is_err() && both.check(national, 50_000_000, day(START)).is_ok());
     let accepted = CountsFile::accept(&policy, &[(one, 50_000)], day(START)).unwrap();

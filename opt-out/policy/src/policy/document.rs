@@ -25,7 +25,10 @@ pub(super) struct PolicyDocument {
     pub(super) national: Spanned<OptOutDocument>,
     pub(super) practice_activation: Spanned<ActivationDocument>,
     pub(super) disclosure_control: DisclosureControlDocument,
-    /// Needed wherever a rule is applied
+    /// By name, as the connector has them: `[link.NAME]`
+    #[serde(default)]
+    pub(super) link: BTreeMap<String, Spanned<LinkDocument>>,
+    /// Needed wherever a rule is applied, or a link is followed
     pub(super) counts: Option<CountsDocument>,
     /// Without it no set-aside is accepted
     pub(super) set_aside: Option<Spanned<SetAsideDocument>>,
@@ -145,6 +148,19 @@ pub(super) struct CountsDocument {
     pub(super) key_file: Spanned<String>,
     /// 1 to 366: how many days back counts are compared
     pub(super) reference_days: Spanned<u16>,
+}
+
+/// `[link.NAME]`. Where the link's table is and what its columns are, the connector says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LinkDocument {
+    /// The fewest other keys that it may link
+    pub(super) least_count: u64,
+    /// 0 to 100
+    pub(super) greatest_fall_percent: Spanned<u8>,
+    /// 0 to 366
+    pub(super) max_age_days: Spanned<u16>,
+    pub(super) as_of: Spanned<AsOfDocument>,
 }
 
 /// `[disclosure_control]`.

@@ -56,6 +56,11 @@ pub enum PolicyFault {
     /// A register's file of unknown ending
     #[error("`file` in [{section}] must end in .parquet, .arrow, .csv or .csv.gz")]
     Format { section: String },
+    /// A link that no connector could have
+    #[error(
+        "the name of a [link] must have 1 to 100 letters, digits, `-`, `_` or `.`: give it that of the connector's link"
+    )]
+    LinkName,
     /// CSV files have no metadata
     #[error("`as_of` in [{section}] looks for metadata, which CSV files do not have: use a column, or file_modified")]
     NoMetadata { section: String },

@@ -7,13 +7,15 @@ use std::path::Path;
 use toml::Spanned;
 
 use super::document::{
-    ActivationDocument, CountsDocument, OptOutDocument, PolicyDocument, RowRuleDocument, SetAsideDocument,
+    ActivationDocument, CountsDocument, LinkDocument, OptOutDocument, PolicyDocument, RowRuleDocument, SetAsideDocument,
 };
 use super::error::{PolicyError, PolicyFault};
 use super::load::line_at;
-use super::{ActivationTerms, AppliesTo, CountsTerms, OptOutTerms, Policy, RowRule, SetAsideTerms, Terms, WrittenPath};
+use super::{
+    ActivationTerms, AppliesTo, CountsTerms, LinkTerms, OptOutTerms, Policy, RowRule, SetAsideTerms, Terms, WrittenPath,
+};
 use crate::name::Name;
-use crate::register::RegisterId;
+use crate::register::{CountLimits, RegisterId, RegisterLocation};
 use crate::rule::Rule;
 use crate::set_aside::parse_public_key;
 
@@ -47,6 +49,7 @@ impl Examination<'_> {
             national,
             practice_activation,
             disclosure_control,
+            link,
             counts,
             set_aside,
         } = document;
@@ -61,6 +64,11 @@ impl Examination<'_> {
             let why = "a rule is applied, and its registers' counts are compared to those of late runs";
             return Err(self.missing(span, "counts", "file", why));
         }
+        if let Some(link) = link.values().next().filter(|_| counts.is_none()) {
+            let why = "a link is followed, and what its table counts is compared to late runs";
+            return Err(self.missing(link.span(), "counts", "file", why));
+        }
+        let links = link.into_iter().map(|(name, terms)| self.link(&name, terms)).collect::<Result<_, _>>()?;
         let counts = counts.map(|counts| self.counts(counts)).transpose()?;
         let set_aside = set_aside.map(|terms| self.set_aside(terms)).transpose()?;
         let disclosure_control_locked = disclosure_control.locked;
@@ -70,10 +78,24 @@ impl Examination<'_> {
             type_one,
             national,
             practice_activation,
+            links,
             counts,
             disclosure_control_locked,
             set_aside,
         })
+    }
+
+    fn link(&self, name: &str, document: Spanned<LinkDocument>) -> Result<(Name, LinkTerms), PolicyError> {
+        let (section, span) = (format!("link.{name}"), document.span());
+        let name = Name::parse(name).map_err(|_| self.fault(span, PolicyFault::LinkName))?;
+        let LinkDocument { least_count, greatest_fall_percent, max_age_days, as_of } = document.into_inner();
+        let fall = self.bounded(&section, "greatest_fall_percent", greatest_fall_percent, 0, 100)?;
+        let terms = LinkTerms {
+            limits: CountLimits { least: least_count, greatest_fall_percent: fall, greatest_rise_percent: None },
+            max_age_days: self.bounded(&section, "max_age_days", max_age_days, 0, DAYS_MAX)?,
+            as_of: self.as_of(&section, as_of, &RegisterLocation::Table(String::new()))?,
+        };
+        Ok((name, terms))
     }
 
     fn opt_out(

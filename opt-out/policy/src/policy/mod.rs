@@ -6,6 +6,7 @@
 mod document;
 mod error;
 mod examine;
+mod link;
 mod load;
 mod registers;
 
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use ed25519_dalek::VerifyingKey;
 
 pub use error::{PolicyError, PolicyFault};
+pub use link::{LinkTable, LinkTerms};
 pub use load::POLICY_BYTES_MAX;
 
 use crate::digest::{Canonical, Digest};
@@ -36,7 +38,9 @@ pub struct Policy {
     pub national: Terms<OptOutTerms>,
     /// Practice activation
     pub practice_activation: Terms<ActivationTerms>,
-    /// Where the counts of late runs are kept; there wherever a rule is applied
+    /// How far tables are trusted that say whose rows those of another key are, by the link's name
+    pub links: BTreeMap<Name, LinkTerms>,
+    /// Where the counts of late runs are kept; there wherever a rule is applied or a link is followed
     pub counts: Option<CountsTerms>,
     /// Whether only a permission can switch disclosure control off
     pub disclosure_control_locked: bool,
@@ -196,6 +200,7 @@ impl Policy {
             type_one,
             national,
             practice_activation,
+            links,
             counts,
             disclosure_control_locked,
             set_aside,
@@ -206,6 +211,11 @@ impl Policy {
         type_one.encode(&mut canonical, OptOutTerms::encode);
         national.encode(&mut canonical, OptOutTerms::encode);
         practice_activation.encode(&mut canonical, ActivationTerms::encode);
+        canonical.count(links.len());
+        for (name, terms) in links {
+            canonical.text(name.as_str());
+            terms.encode(&mut canonical);
+        }
         canonical.flag(counts.is_some());
         if let Some(CountsTerms { file, key_file, reference_days }) = counts {
             canonical.text(&file.written);
@@ -242,7 +252,7 @@ impl Policy {
         }
     }
 
-    /// All registers that the policy names.
+    /// All registers that the policy names. What links lead through is for connectors to name.
     pub fn registers(&self) -> impl Iterator<Item = &Register> {
         Rule::ALL.into_iter().flat_map(|rule| self.registers_of(rule))
     }

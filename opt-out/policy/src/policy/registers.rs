@@ -18,8 +18,9 @@ impl Examination<'_> {
         id: RegisterId,
         document: Spanned<RegisterDocument>,
     ) -> Result<Register, PolicyError> {
-        let (section, span) = (id.place(), document.span());
-        let lists = self.lists(id, &document)?;
+        let (place, span) = (id.place(), document.span());
+        let section = &*place;
+        let lists = self.lists(&id, &document)?;
         let RegisterDocument {
             table,
             file,
@@ -81,8 +82,9 @@ impl Examination<'_> {
     }
 
     /// What the rows say, by the register's part; refuses the fields of other parts.
-    fn lists(&self, id: RegisterId, document: &Spanned<RegisterDocument>) -> Result<Lists, PolicyError> {
-        let (section, span, fields) = (id.place(), document.span(), document.get_ref());
+    fn lists(&self, id: &RegisterId, document: &Spanned<RegisterDocument>) -> Result<Lists, PolicyError> {
+        let (place, span, fields) = (id.place(), document.span(), document.get_ref());
+        let section = &*place;
         let surplus = |field, span: Option<std::ops::Range<usize>>, why| match span {
             Some(span) => Err(self.surplus(span, section, field, why)),
             None => Ok(()),
@@ -94,7 +96,7 @@ impl Examination<'_> {
                 "only a register of opt-outs says what it lists",
             )?;
         }
-        if id == RegisterId::Registrations {
+        if *id == RegisterId::Registrations {
             let why = "registrations are dated by `end_column`";
             surplus("from_column", fields.from_column.as_ref().map(Spanned::span), why)?;
             surplus("until_column", fields.until_column.as_ref().map(Spanned::span), why)?;
@@ -110,7 +112,7 @@ impl Examination<'_> {
         let why = "only registrations have one";
         surplus("practice_column", fields.practice_column.as_ref().map(Spanned::span), why)?;
         surplus("end_column", fields.end_column.as_ref().map(Spanned::span), why)?;
-        if id == RegisterId::Practices {
+        if *id == RegisterId::Practices {
             return Ok(Lists::ActivatedPractices);
         }
         match fields.lists.as_ref().map(|lists| *lists.get_ref()) {
@@ -141,7 +143,7 @@ impl Examination<'_> {
         Ok(OnlyWhere { column: self.checked_text(span, section, "only_where.column", column)?, equals })
     }
 
-    fn as_of(
+    pub(super) fn as_of(
         &self,
         section: &str,
         as_of: Spanned<AsOfDocument>,

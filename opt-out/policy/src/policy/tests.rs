@@ -23,7 +23,7 @@ fn altered(from: &str, to: &str) -> String {
 fn the_example_says_what_it_says() {
     let policy = policy(&THREE_RULES);
     let registers: Vec<(RegisterId, &str)> =
-        policy.registers().map(|register| (register.id, register.lists.key())).collect();
+        policy.registers().map(|register| (register.id.clone(), register.lists.key())).collect();
     let expected = [
         (RegisterId::TypeOne, "has_opted_out"),
         (RegisterId::National, "has_not_opted_out"),
@@ -48,6 +48,14 @@ fn the_example_says_what_it_says() {
         AsOf::Column { column: "LastRefreshed".to_owned(), taking: Taking::Newest }
     );
     assert_eq!(activation.practices.lists, Lists::ActivatedPractices);
+    let name = crate::fixtures::name("person");
+    let through = LinkTable { name: &name, table: "person_link", patient_column: "Patient_ID", column: "person_key" };
+    let link = policy.links[&name].register(through);
+    assert_eq!((link.id.to_string().as_str(), link.limits.least, link.max_age_days), ("link.person", 1_000_000, 35));
+    assert_eq!(
+        (link.key_column.as_str(), &link.lists),
+        ("Patient_ID", &Lists::Link { column: "person_key".to_owned() })
+    );
     assert_eq!(policy.set_aside.as_ref().unwrap().bodies.len(), 2);
     assert!(policy.disclosure_control_locked);
 }
@@ -125,7 +133,7 @@ fn what_makes_no_sense_is_refused() {
         ("a fall beyond all", altered("greatest_fall_percent = 5               #", "greatest_fall_percent = 101 #")),
         ("no rise where it matters", altered("greatest_rise_percent = 10\n", "")),
         ("a rise beyond all", altered("greatest_rise_percent = 10\n", "greatest_rise_percent = 10001\n")),
-        ("years old", altered("as_of = { metadata", "as_of = {}\n# ")),
+        ("years old", altered("as_of = { metadata = \"as_of\" }", "as_of = {}")),
         ("two dates", altered("taking = \"newest\" }", "taking = \"newest\", file_modified = true }")),
         ("a column without which row", altered(", taking = \"newest\" }", " }")),
         ("an empty column", altered("end_column = \"EndDate\" ", "end_column = \" \" ")),
@@ -145,6 +153,24 @@ fn what_makes_no_sense_is_refused() {
             ),
         ),
         ("no counts", format!("{}{}", THREE_RULES.split_once("[counts]").unwrap().0, rest)),
+        ("a link that may be empty", altered("least_count = 1000000 ", "# ")),
+        (
+            "a link that says where it is",
+            altered("least_count = 1000000 ", "table = \"person_link\"\nleast_count = 1000000 "),
+        ),
+        ("a link that may fall beyond all", altered("greatest_fall_percent = 3 ", "greatest_fall_percent = 101 ")),
+        ("a link without a date", altered("as_of = { metadata = \"linked\" }", "# ")),
+        ("a link of no name", altered("[link.person]", "[link.\"a person\"]")),
+        (
+            "a link without counts",
+            TYPE_ONE_ONLY.split_once("[type_one]").map_or_else(String::new, |(head, _)| {
+                let rules = ["type_one", "national", "practice_activation"]
+                    .map(|rule| format!("[{rule}]\napplied = false\nbecause = \"of\"\n"));
+                let link = "[link.person]\nleast_count = 1\ngreatest_fall_percent = 5\nmax_age_days = 8\n\
+                            as_of = { file_modified = true }\n";
+                format!("{head}{}{link}{rest}", rules.concat())
+            }),
+        ),
         ("no days", altered("reference_days = 31 ", "reference_days = 0 ")),
         ("one body", altered("bodies = [\"nhs-england\", \"joint-gp-it-committee\"]", "bodies = [\"nhs-england\"]")),
         (
@@ -245,6 +271,11 @@ fn the_digest_is_of_what_the_policy_says() {
             "[practice_activation.tables.\"tpp.practice_registrations\"]\npractice_column",
             "[practice_activation.tables.\"tpp.practice_registrations\"]\ndate_column",
         ),
+        ("[link.person]", "[link.people]"),
+        ("least_count = 1000000 ", "least_count = 1000001 "),
+        ("greatest_fall_percent = 3 ", "greatest_fall_percent = 4 "),
+        ("max_age_days = 35 ", "max_age_days = 36 "),
+        ("as_of = { metadata = \"linked\" }", "as_of = { metadata = \"link\" }"),
         ("file = \"state/counts.json\"", "file = \"counts.json\""),
         ("key_file = \"state/counts.key\"", "key_file = \"counts.key\""),
         ("reference_days = 31 ", "reference_days = 30 "),

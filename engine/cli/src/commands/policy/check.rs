@@ -1,9 +1,9 @@
 //! `policy check`: what a run would find today, without one.
 
 use peristyle_audit::Ledger;
-use peristyle_opt_out::{VerifiedRegister, read_registers};
+use peristyle_opt_out::{ConnectedExtract, VerifiedRegister, link_registers, read_link, read_registers};
 use peristyle_policy::counts::CountsFile;
-use peristyle_policy::register::Register;
+use peristyle_policy::register::{Register, RegisterId};
 use peristyle_policy::{Day, Policy};
 
 use super::show;
@@ -29,8 +29,13 @@ pub(super) fn run(command: &PolicyCheck) -> Result<ExitStatus, Failure> {
     let policy = load_policy(&place)?;
     let today = Day::today();
     let counts = open_counts(&place, &policy);
-    let checked: Vec<Checked<'_>> =
-        policy.registers().map(|register| check(register, &policy, &place, counts.as_ref(), today)).collect();
+    let extracts = place.extracts()?;
+    let links = link_registers(&policy, &extracts);
+    let checked: Vec<Checked<'_>> = policy
+        .registers()
+        .chain(&links)
+        .map(|register| check(register, &policy, &place, &extracts, counts.as_ref(), today))
+        .collect();
     let mut text = show::rules(&policy);
     if !checked.is_empty() {
         text.push_str(&format!("\nregisters, on {today}\n{}", registers(&checked)));
@@ -69,19 +74,33 @@ fn check<'p>(
     register: &'p Register,
     policy: &Policy,
     place: &SourceFile,
+    extracts: &[ConnectedExtract],
     counts: Option<&OpenedCounts>,
     today: Day,
 ) -> Checked<'p> {
-    let read = read_registers(policy, &[register], &place.location, today).map_err(Failure::from);
-    let read = read.and_then(|registers| {
-        let read = registers.into_iter().find(|read| read.id == register.id);
-        read.ok_or_else(|| Failure::new(ExitStatus::Failure, "a register was not read"))
-    });
+    let read = read_one(register, policy, place, extracts, today);
     let counted = match (&read, counts) {
         (Ok(read), Some(Ok(counts))) => Some(counts.check(register, read.members, today).map_err(Failure::from)),
         _ => None,
     };
     Checked { register, read, counted }
+}
+
+/// Reads one register, of a rule or of a link.
+pub(super) fn read_one(
+    register: &Register,
+    policy: &Policy,
+    place: &SourceFile,
+    extracts: &[ConnectedExtract],
+    today: Day,
+) -> Result<VerifiedRegister, Failure> {
+    let read = match &register.id {
+        RegisterId::Link(_) => read_link(policy, &register.id, extracts, today)?,
+        _ => {
+            read_registers(policy, &[register], &place.location, today)?.into_iter().find(|read| read.id == register.id)
+        }
+    };
+    read.ok_or_else(|| Failure::new(ExitStatus::Failure, "a register was not read"))
 }
 
 fn registers(checked: &[Checked<'_>]) -> String {

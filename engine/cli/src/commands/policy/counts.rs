@@ -5,11 +5,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use peristyle_audit::{Acceptance, CountsAccepted, FreeText, Ledger, Moment};
-use peristyle_opt_out::read_registers;
+use peristyle_opt_out::{VerifiedRegister, link_registers};
 use peristyle_policy::counts::{CountsError, CountsFile};
-use peristyle_policy::register::Register;
+use peristyle_policy::register::{Register, RegisterId};
 use peristyle_policy::{Day, Policy};
 
+use super::check::read_one;
 use crate::args::Counts;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -23,11 +24,13 @@ use crate::ui;
 pub(super) fn run(command: &Counts, acceptance: Acceptance) -> Result<ExitStatus, Failure> {
     let place = SourceFile::load(&command.source)?;
     let policy = load_policy(&place)?;
-    let mut registers = chosen(command, &policy)?;
+    let extracts = place.extracts()?;
+    let links = link_registers(&policy, &extracts);
+    let mut registers = chosen(command, &policy, &links)?;
     if acceptance == Acceptance::Begun
         && let Some(counts) = known(&policy)?
     {
-        registers.retain(|register| !counts.knows(register.id));
+        registers.retain(|register| !counts.knows(&register.id));
         if registers.is_empty() {
             ui::show("nothing to begin: these registers are counted already, and what is known of them stays\n")?;
             return Ok(ExitStatus::Success);
@@ -36,7 +39,8 @@ pub(super) fn run(command: &Counts, acceptance: Acceptance) -> Result<ExitStatus
     let by =
         FreeText::new("--by", &command.by).map_err(|error| Failure::new(ExitStatus::Arguments, error.to_string()))?;
     let today = Day::today();
-    let read = read_registers(&policy, &registers, &place.location, today)?;
+    let read = registers.iter().map(|register| read_one(register, &policy, &place, &extracts, today));
+    let read = read.collect::<Result<Vec<VerifiedRegister>, Failure>>()?;
     let count = |register: &Register| read.iter().find(|read| read.id == register.id).map(|read| read.members);
     let counted: Vec<(&Register, u64)> =
         registers.iter().filter_map(|register| Some((*register, count(register)?))).collect();
@@ -65,21 +69,22 @@ pub(super) fn run(command: &Counts, acceptance: Acceptance) -> Result<ExitStatus
 }
 
 /// The registers that are named, or all of the policy.
-fn chosen<'p>(command: &Counts, policy: &'p Policy) -> Result<Vec<&'p Register>, Failure> {
-    let known: Vec<&Register> = policy.registers().collect();
+fn chosen<'p>(command: &Counts, policy: &'p Policy, links: &'p [Register]) -> Result<Vec<&'p Register>, Failure> {
+    let known: Vec<&Register> = policy.registers().chain(links).collect();
     if known.is_empty() {
-        let message = format!("policy `{}` applies no rule, so it has no registers to count", policy.name);
+        let message =
+            format!("policy `{}` applies no rule and follows no link, so it has no registers to count", policy.name);
         return Err(Failure::new(ExitStatus::Arguments, message));
     }
     if command.registers.is_empty() {
         return Ok(known);
     }
-    let find = |id| {
-        known.iter().copied().find(|register| register.id == id).ok_or_else(|| {
+    let find = |id: &RegisterId| {
+        known.iter().copied().find(|register| register.id == *id).ok_or_else(|| {
             Failure::new(ExitStatus::Arguments, format!("policy `{}` has no register `{id}`", policy.name))
         })
     };
-    command.registers.iter().map(|id| find(*id)).collect()
+    command.registers.iter().map(find).collect()
 }
 
 /// The counts that there are; none where there are none.

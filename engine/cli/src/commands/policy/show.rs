@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use peristyle_policy::policy::{AppliesTo, RowRule, SetAsideTerms, Terms};
+use peristyle_policy::policy::{AppliesTo, LinkTerms, RowRule, SetAsideTerms, Terms};
 use peristyle_policy::register::{AsOf, Register, RegisterLocation, Taking};
 use peristyle_policy::set_aside::{Record, public_key_fingerprint};
 use peristyle_policy::{Name, Policy, Rule};
@@ -70,6 +70,13 @@ fn terms(policy: &Policy) -> String {
         let headings = ["register", "from", "lists", "#at least", "#may fall", "#may rise", "#at most old", "dated by"];
         text.push_str(&format!("\n{}", columns(&headings, &registers)));
     }
+    if !policy.links.is_empty() {
+        let rows: Vec<Vec<String>> = policy.links.iter().map(link).collect();
+        text.push_str(&format!(
+            "\n{}",
+            columns(&["link", "#at least", "#may fall", "#at most old", "dated by"], &rows)
+        ));
+    }
     if let Terms::Applied(activation) = &policy.practice_activation
         && !activation.tables.is_empty()
     {
@@ -106,6 +113,16 @@ fn register(register: &Register) -> Vec<String> {
         limits.greatest_rise_percent.map_or_else(|| "–".to_owned(), percent),
         format!("{} days", register.max_age_days),
         dated_by(&register.as_of),
+    ]
+}
+
+fn link((name, terms): (&Name, &LinkTerms)) -> Vec<String> {
+    vec![
+        name.to_string(),
+        ui::count(terms.limits.least),
+        format!("{}%", terms.limits.greatest_fall_percent),
+        format!("{} days", terms.max_age_days),
+        dated_by(&terms.as_of),
     ]
 }
 

@@ -1,0 +1,269 @@
+//! Which links a run needs, and reading their tables: as registers, with everybody in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use peristyle_policy::patients::{PatientSet, PatientSetBuilder};
+use peristyle_policy::policy::{LinkTable, LinkTerms, Policy};
+use peristyle_policy::register::{AsOf, CountLimits, Lists, Register, RegisterId, RegisterLocation};
+use peristyle_policy::{Day, Name};
+
+use super::enforcement::Enforcement;
+use super::error::RegisterError;
+use super::link_rows::{Gathered, Judges};
+use super::links::settled;
+use super::pins::Pins;
+use super::register::{OpenedRegister, Opening};
+use super::verify::{PolicyRun, VerifiedRegister};
+use crate::connector::{ConnectedExtract, Link};
+use crate::error::SourceError;
+use crate::request::{ColumnRequest, ColumnType};
+
+/// A link that a run needs, with the register that its table is.
+#[derive(Debug)]
+pub(super) struct NeededLink<'a> {
+    extract: &'a ConnectedExtract,
+    name: &'a Name,
+    link: &'a Link,
+    pub(super) register: Register,
+}
+
+/// The links that the tables which a run asks for need, and what the policy says of each.
+pub(super) fn needed<'a>(
+    policy: &Policy,
+    extracts: &'a [ConnectedExtract],
+    asked: &BTreeSet<Arc<str>>,
+) -> Result<Vec<NeededLink<'a>>, RegisterError> {
+    let mut needed: Vec<NeededLink<'a>> = Vec::new();
+    for extract in extracts {
+        for name in extract.connector.links_of(asked) {
+            let Some(link) = extract.connector.links.get(name) else { continue };
+            let connector = Arc::clone(&extract.connector.name);
+            let Some(terms) = policy.links.get(name) else {
+                return Err(RegisterError::LinkWithoutTerms {
+                    link: name.clone(),
+                    connector,
+                    table: link.table.to_string(),
+                });
+            };
+            if let Some(other) = needed.iter().find(|known| known.name == name) {
+                let other = Arc::clone(&other.extract.connector.name);
+                return Err(RegisterError::LinkTwice { link: name.clone(), connector, other });
+            }
+            let register = terms.register(through(extract, name, link));
+            needed.push(NeededLink { extract, name, link, register });
+        }
+    }
+    Ok(needed)
+}
+
+/// The link that a register is of, in some extracts.
+pub(super) fn find<'a>(
+    policy: &Policy,
+    register: &RegisterId,
+    extracts: &'a [ConnectedExtract],
+) -> Option<NeededLink<'a>> {
+    let RegisterId::Link(name) = register else { return None };
+    extracts.iter().find_map(|extract| {
+        let (name, link) = extract.connector.links.get_key_value(name)?;
+        let register = policy.links.get(name)?.register(through(extract, name, link));
+        Some(NeededLink { extract, name, link, register })
+    })
+}
+
+/// All links of some extracts for which a policy has terms, as registers: for whoever begins or accepts counts.
+pub fn link_registers(policy: &Policy, extracts: &[ConnectedExtract]) -> Vec<Register> {
+    let of_extract = |extract: &'_ ConnectedExtract| -> Vec<Register> {
+        let links = extract.connector.links.iter();
+        let register = |(name, link)| Some(policy.links.get(name)?.register(through(extract, name, link)));
+        links.filter_map(register).collect()
+    };
+    extracts.iter().flat_map(of_extract).collect()
+}
+
+fn through<'a>(extract: &'a ConnectedExtract, name: &'a Name, link: &'a Link) -> LinkTable<'a> {
+    let table = extract.connector.raw.get(&link.table);
+    let patient_column = table.and_then(|table| table.patient_column()).map_or("", |column| column);
+    LinkTable { name, table: &link.table, patient_column, column: &link.column }
+}
+
+/// What a link's table said.
+pub(super) struct ReadLink {
+    pub(super) verified: VerifiedRegister,
+    pub(super) enforcement: Enforcement,
+    pub(super) pins: Pins,
+}
+
+impl<'a> NeededLink<'a> {
+    /// The connector and the link, by name.
+    pub(super) fn key(&self) -> (Arc<str>, Name) {
+        (Arc::clone(&self.extract.connector.name), self.name.clone())
+    }
+
+    /// The link of that name as a register without limits: for people who do not exist.
+    fn without_limits(extract: &'a ConnectedExtract, name: &'a Name, link: &'a Link) -> Self {
+        let limits = CountLimits { least: 0, greatest_fall_percent: 100, greatest_rise_percent: None };
+        let terms = LinkTerms { limits, max_age_days: u16::MAX, as_of: AsOf::FileModified };
+        Self { extract, name, link, register: terms.register(through(extract, name, link)) }
+    }
+
+    /// Reads the link's table, and asks the rules of the run about its patients. Blocks.
+    pub(super) fn read(
+        &self,
+        rules: &Enforcement,
+        extracts: &[ConnectedExtract],
+        today: Day,
+    ) -> Result<ReadLink, RegisterError> {
+        let (everybody, pins) = self.everybody(extracts)?;
+        let mut read = self.gathered(&Judges { rules, everybody: everybody.as_ref() }, true)?;
+        let ReadLink { verified, .. } = &read;
+        self.register.check_freshness(Some(verified.as_of), today)?;
+        let (count, least) = (verified.members, self.register.limits.least);
+        if count < least {
+            let register = self.register.id.clone();
+            return Err(peristyle_policy::counts::CountsError::TooFew { register, count, least }.into());
+        }
+        read.pins.join(pins);
+        Ok(read)
+    }
+
+    fn gathered(&self, judges: &Judges<'_>, sealed: bool) -> Result<ReadLink, RegisterError> {
+        let register = &self.register;
+        let failed = |source| RegisterError::Key { register: register.id.clone(), source };
+        let patient_key = self.extract.connector.patient_key;
+        let opening =
+            Opening { key_type: patient_key, practice_type: ColumnType::Int, link_column: self.column(), sealed };
+        let mut opened = OpenedRegister::open(register, &self.extract.location, opening)?;
+        let mut gathered = Gathered::new(self.link.key_type);
+        let summary = opened.read(|rows| {
+            let as_wanted = match &rows.link {
+                Some(keys) => gathered.push(&rows.keys, keys, judges).map_err(failed)?,
+                None => false,
+            };
+            if as_wanted { Ok(()) } else { Err(self.unusable("its other key is not of the type that the link has")) }
+        })?;
+        let digest = gathered.digest(patient_key);
+        let (enforcement, members) =
+            settled(gathered, self.link.key_type, self.link.patients, judges.rules).map_err(failed)?;
+        let Some(as_of) = summary.as_of else { return Err(self.undated()) };
+        let verified = VerifiedRegister { id: register.id.clone(), as_of, rows: summary.rows, members, digest };
+        Ok(ReadLink { verified, enforcement, pins: std::mem::take(&mut opened.pins) })
+    }
+
+    fn undated(&self) -> RegisterError {
+        match self.register.check_freshness(None, Day::LAST) {
+            Err(error) => error.into(),
+            Ok(()) => self.unusable("it has no date"),
+        }
+    }
+
+    /// The column of the other key, as the manifest has it.
+    fn column(&self) -> Option<ColumnRequest> {
+        let table = self.extract.connector.raw.get(&self.link.table)?;
+        table.columns.iter().find(|known| known.name == self.link.column).map(|known| known.request())
+    }
+
+    fn unusable(&self, reason: &str) -> RegisterError {
+        let source = SourceError::Request { table: Arc::clone(&self.link.table), reason: reason.to_owned() };
+        RegisterError::Unusable { register: self.register.id.clone(), source }
+    }
+
+    /// Every patient of the source, where a connector says which table has them and it is not the link's own. A link may
+    /// list people whose records were taken out before: they are in no register, and must not come back.
+    fn everybody(&self, extracts: &[ConnectedExtract]) -> Result<(Option<PatientSet>, Pins), RegisterError> {
+        let known = |extract: &&ConnectedExtract| extract.connector.everybody.is_some();
+        let Some(extract) = extracts.iter().find(known) else { return Ok((None, Pins::default())) };
+        let Some(table) = &extract.connector.everybody else { return Ok((None, Pins::default())) };
+        if *table == self.link.table && extract.connector.name == self.extract.connector.name {
+            return Ok((None, Pins::default()));
+        }
+        let column = extract.connector.raw.get(table).and_then(|table| table.patient_column());
+        let key_column = column.map(|column| column.to_string()).unwrap_or_default();
+        let register = Register {
+            location: RegisterLocation::Table(table.to_string()),
+            lists: Lists::HasOptedOut,
+            key_column,
+            as_of: AsOf::FileModified,
+            ..self.register.clone()
+        };
+        read_keys(&register, extract, &extract.location)
+    }
+}
+
+fn read_keys(
+    register: &Register,
+    extract: &ConnectedExtract,
+    directory: &Path,
+) -> Result<(Option<PatientSet>, Pins), RegisterError> {
+    let key_type = extract.connector.patient_key;
+    // Cut short, it hides more than it should: no seal is asked for.
+    let opening = Opening { key_type, practice_type: ColumnType::Int, link_column: None, sealed: false };
+    let mut opened = OpenedRegister::open(register, directory, opening)?;
+    let mut keys = PatientSetBuilder::new(key_type);
+    let failed = |source| RegisterError::Key { register: register.id.clone(), source };
+    opened.read(|rows| {
+        for row in 0..rows.keys.len() {
+            if let Some(patient) = rows.keys.get(row) {
+                keys.push(patient.as_key()).map_err(failed)?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok((Some(keys.finish()), std::mem::take(&mut opened.pins)))
+}
+
+/// Reads the tables of links, once the rules of the run are known.
+pub(super) fn read_links(
+    run: &PolicyRun<'_>,
+    needed: &[NeededLink<'_>],
+    rules: &Enforcement,
+    verified: &mut Vec<VerifiedRegister>,
+    pins: &mut Pins,
+) -> Result<ReadLinks, RegisterError> {
+    let mut links = ReadLinks::new();
+    for link in needed {
+        let read = link.read(rules, run.extracts, run.today)?;
+        links.insert(link.key(), Arc::new(read.enforcement));
+        verified.push(read.verified);
+        pins.join(read.pins);
+    }
+    Ok(links)
+}
+
+/// Reads the table of one link of some extracts, whoever has opted out, and checks its shape, date and least count: for
+/// whoever begins or accepts counts. `None` where the extracts have no such link, or the policy no terms for it. Blocks.
+///
+/// # Errors
+/// As [`VerifiedPolicy::verify`].
+pub fn read_link(
+    policy: &Policy,
+    link: &RegisterId,
+    extracts: &[ConnectedExtract],
+    today: Day,
+) -> Result<Option<VerifiedRegister>, RegisterError> {
+    let Some(found) = find(policy, link, extracts) else { return Ok(None) };
+    let read = found.read(&Enforcement::nobody_hidden(), extracts, today)?;
+    read.pins.check()?;
+    Ok(Some(read.verified))
+}
+
+/// Links of a run that were read, by connector and name.
+pub(super) type ReadLinks = BTreeMap<(Arc<str>, Name), Arc<Enforcement>>;
+
+/// What a link says where no policy has terms for it: over tables of people who do not exist.
+pub(super) fn of_dummy_tables(
+    extract: &ConnectedExtract,
+    name: &Name,
+    rules: &Enforcement,
+) -> Result<Enforcement, RegisterError> {
+    let Some(link) = extract.connector.links.get(name) else {
+        let source = SourceError::Request {
+            table: Arc::clone(&extract.connector.name),
+            reason: format!("the connector has no link `{name}`"),
+        };
+        return Err(RegisterError::Unusable { register: RegisterId::Link(name.clone()), source });
+    };
+    let needed = NeededLink::without_limits(extract, name, link);
+    Ok(needed.gathered(&Judges { rules, everybody: None }, false)?.enforcement)
+}

@@ -8,6 +8,7 @@ use peristyle_model::Definition;
 use peristyle_opt_out::{PolicyRun, RegisterError, VerifiedPolicy, read_registers};
 use peristyle_policy::counts::CountsFile;
 use peristyle_policy::permissions::Permissions;
+use peristyle_policy::register::RegisterId;
 use peristyle_policy::{Day, Name, Policy, applied_rules};
 use tempfile::TempDir;
 
@@ -61,8 +62,8 @@ impl Place {
         }
         let today = Day::today();
         let read = read_registers(&self.policy, &registers, &self.path("tables"), today).expect("sound registers");
-        let members = |register| read.iter().find(|known| known.id == register).expect("a register").members;
-        let counted: Vec<_> = registers.iter().map(|register| (*register, members(register.id))).collect();
+        let members = |register: &RegisterId| read.iter().find(|known| known.id == *register).expect("a register").members;
+        let counted: Vec<_> = registers.iter().map(|register| (*register, members(&register.id))).collect();
         CountsFile::begin(&self.policy, &counted, today, 0).expect("counts");
     }
 

@@ -35,7 +35,7 @@ sex = patients.sex",
     ),
     (
         "population = patients.date_of_birth > 1990-01-01
-events = clinical_events.count_for_patient()",
+n = clinical_events.count_for_patient()",
         &[("CodedEvent", "Patient_ID"), ("CodedEvent_SNOMED", "Patient_ID"), ("Patient", "DateOfBirth Patient_ID")],
     ),
     (

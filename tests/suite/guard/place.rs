@@ -62,7 +62,8 @@ impl Place {
         }
         let today = Day::today();
         let read = read_registers(&self.policy, &registers, &self.path("tables"), today).expect("sound registers");
-        let members = |register: &RegisterId| read.iter().find(|known| known.id == *register).expect("a register").members;
+        let members =
+            |register: &RegisterId| read.iter().find(|known| known.id == *register).expect("a register").members;
         let counted: Vec<_> = registers.iter().map(|register| (*register, members(&register.id))).collect();
         CountsFile::begin(&self.policy, &counted, today, 0).expect("counts");
     }

@@ -24,6 +24,7 @@ mod patient_order;
 mod policy;
 mod predicate;
 mod request;
+mod scan_counts;
 mod session;
 mod sort_memory;
 mod source;
@@ -44,4 +45,5 @@ pub use request::{
     Categories, ColumnRequest, ColumnType, EnclaveOptions, FileFormat, Location, PATIENT_ID, PatientKeyColumn,
     RawConversion, TableActivation, TableRequest,
 };
+pub use scan_counts::{ScanCounts, scan_counts};
 pub use source::SourceFile;

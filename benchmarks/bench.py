@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The same work on the same files in one run, by Peristyle, by DuckDB, DataFusion and Polars with queries written by hand,
-by ehrQL's SQL on DuckDB where an ehrQL is given, and the floor: the bare decoding of the columns that are read.
+"""The same work on the same files in one run, by Peristyle, by DuckDB, DataFusion and Polars with queries written by
+hand, by ehrQL's SQL on DuckDB where an ehrQL is given, and the floor: the bare decoding of the columns that are read.
 
     benchmarks/bench.py [--only a12,b] [--patients N] [--events N] [--runs N] [--threads N] [--data DIR] [--ehrql DIR]
 
@@ -33,12 +33,22 @@ def arguments():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--data", type=pathlib.Path, help="where populations are made, and used again; default: target")
     parser.add_argument("--out", type=pathlib.Path, help="where results go; default: `results`, beside the populations")
-    parser.add_argument("--venv", type=pathlib.Path, default=cache / "peers", help="of the peers; made if it is not there")
-    parser.add_argument("--no-peers", action="store_true", help="ours and the floor only; nothing is installed or compared")
+    parser.add_argument(
+        "--venv", type=pathlib.Path, default=cache / "peers", help="of the peers; made if it is not there"
+    )
+    parser.add_argument(
+        "--no-peers", action="store_true", help="ours and the floor only; nothing is installed or compared"
+    )
     parser.add_argument("--floor", type=pathlib.Path, help="the floor's program; default: cargo builds it")
-    parser.add_argument("--ehrql", type=pathlib.Path, help="a virtual environment that has ehrQL, or a checkout with .venv")
-    parser.add_argument("--dm017", type=pathlib.Path, default=STUDY if STUDY.exists() else None,
-                        help="the study's definition; default: the shared one, or one of the same shape")
+    parser.add_argument(
+        "--ehrql", type=pathlib.Path, help="a virtual environment that has ehrQL, or a checkout with .venv"
+    )
+    parser.add_argument(
+        "--dm017",
+        type=pathlib.Path,
+        default=STUDY if STUDY.exists() else None,
+        help="the study's definition; default: the shared one, or one of the same shape",
+    )
     parser.add_argument("--slow", type=float, default=60, metavar="SECONDS", help="what takes longer is run once only")
     parser.add_argument("--check", action="store_true", help="compare the answers, measure nothing")
     given = parser.parse_args()
@@ -52,11 +62,23 @@ def arguments():
 
 def floor_program():
     """Has cargo build the floor, and tell where it is."""
-    command = ["cargo", "bench", "--quiet", "-p", "peristyle-tests", "--bench", "floor", "--no-run",
-               "--message-format=json"]
+    command = [
+        "cargo",
+        "bench",
+        "--quiet",
+        "-p",
+        "peristyle-tests",
+        "--bench",
+        "floor",
+        "--no-run",
+        "--message-format=json",
+    ]
     messages = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT).stdout.decode().splitlines()
-    found = [message.get("executable") for message in map(json.loads, messages)
-             if message.get("target", {}).get("name") == "floor"]
+    found = [
+        message.get("executable")
+        for message in map(json.loads, messages)
+        if message.get("target", {}).get("name") == "floor"
+    ]
     return pathlib.Path(next(filter(None, found)))
 
 
@@ -75,16 +97,29 @@ def main():
     all_work = work.all_work(given.dm017)
     definitions = write_definitions(all_work, given.data / "definitions")
     known = populations.all_populations(given.patients, given.events)
-    folders = {name: populations.make(known[name], given.binary, given.data, definitions)
-               for name in items.populations_of(chosen)}
+    folders = {
+        name: populations.make(known[name], given.binary, given.data, definitions)
+        for name in items.populations_of(chosen)
+    }
     answers = given.data / "answers"
     answers.mkdir(exist_ok=True)
     python = None if given.no_peers else peers.python(given.venv.resolve())
     wanted = {item.work: definitions[item.work] for item in chosen if item.who == "all"}
-    statements = peers.ehrql_statements(peers.ehrql_python(given.ehrql.absolute()), wanted, answers) if given.ehrql else {}
-    place = Place(given.binary, given.floor.resolve() if given.floor else floor_program(), python, statements, answers, given.threads)
-    fields = [(item, all_work[item.work],
-               items.contenders(item, place, all_work[item.work], definitions[item.work], folders)) for item in chosen]
+    statements = (
+        peers.ehrql_statements(peers.ehrql_python(given.ehrql.absolute()), wanted, answers) if given.ehrql else {}
+    )
+    place = Place(
+        given.binary,
+        given.floor.resolve() if given.floor else floor_program(),
+        python,
+        statements,
+        answers,
+        given.threads,
+    )
+    fields = [
+        (item, all_work[item.work], items.contenders(item, place, all_work[item.work], definitions[item.work], folders))
+        for item in chosen
+    ]
     runs = rounds.all_rounds(fields, 0 if given.check else given.runs, given.slow, python)
     rounds.say("")
     if given.check:

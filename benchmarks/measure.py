@@ -26,9 +26,12 @@ def main():
     parser.add_argument("patients", type=int)
     parser.add_argument("events", type=int)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--dm017", type=pathlib.Path, help="the qof-diabetes definition, to be cut to 1 and 12 intervals")
+    parser.add_argument(
+        "--dm017", type=pathlib.Path, help="the qof-diabetes definition, to be cut to 1 and 12 intervals"
+    )
     parser.add_argument("--keep", type=pathlib.Path, help="make the population here and leave it")
     arguments = parser.parse_args()
+    arguments.binary = arguments.binary.resolve()
     with tempfile.TemporaryDirectory() as temporary:
         try:
             measure(arguments, arguments.keep or pathlib.Path(temporary))
@@ -38,8 +41,13 @@ def main():
 
 def measure(arguments, directory):
     directory.mkdir(parents=True, exist_ok=True)
-    definitions = {"1 variable": wide(1), "90 variables": wide(90), "1 interval": monthly(1), "12 intervals": monthly(12),
-                   "60 intervals": monthly(60)}
+    definitions = {
+        "1 variable": wide(1),
+        "90 variables": wide(90),
+        "1 interval": monthly(1),
+        "12 intervals": monthly(12),
+        "60 intervals": monthly(60),
+    }
     if arguments.dm017:
         for count in (1, 12, 60):
             definitions[f"dm017, {count} intervals"] = with_intervals(arguments.dm017, months(count))
@@ -53,17 +61,38 @@ def measure(arguments, directory):
         tables = directory / f"population-{factor}"
         if not tables.exists():
             patients = max(1, arguments.patients * factor // 10)
-            run([arguments.binary, "synth", "--patients", str(patients), "--events-per-patient", str(arguments.events),
-                 "--out", str(tables), *planted])
+            run(
+                [
+                    arguments.binary,
+                    "synth",
+                    "--patients",
+                    str(patients),
+                    "--events-per-patient",
+                    str(arguments.events),
+                    "--out",
+                    str(tables),
+                    *planted,
+                ]
+            )
         populations[factor] = tables
 
     def timed(name, tables):
         kind = "generate-measures" if "interval" in name else "generate-dataset"
-        command = [arguments.binary, kind, str(paths[name]), "--dummy-tables", str(tables), "--output",
-                   str(directory / "answer.arrow")]
+        command = [
+            arguments.binary,
+            kind,
+            str(paths[name]),
+            "--dummy-tables",
+            str(tables),
+            "--output",
+            str(directory / "answer.arrow"),
+        ]
         runs = [run(command) for _ in range(arguments.runs)]
-        return (statistics.median(r.wall_s for r in runs), max(r.peak_mib for r in runs),
-                statistics.median(r.cpu_s for r in runs))
+        return (
+            statistics.median(r.wall_s for r in runs),
+            max(r.peak_mib for r in runs),
+            statistics.median(r.cpu_s for r in runs),
+        )
 
     print(f"{arguments.patients:,} patients, {arguments.events} events each; medians of {arguments.runs}\n")
     print(f"{'definition':<24}{'wall s':>10}{'cpu s':>10}{'peak MiB':>10}{'MiB at 1/10':>13}")

@@ -13,8 +13,10 @@ def colour(name):
 
 
 def text(x, y, words, size=13, fill=INK, anchor="start", weight="normal"):
-    return (f'<text x="{x:.0f}" y="{y:.0f}" font-size="{size}" fill="{fill}" text-anchor="{anchor}" '
-            f'font-weight="{weight}">{escape(words)}</text>')
+    return (
+        f'<text x="{x:.0f}" y="{y:.0f}" font-size="{size}" fill="{fill}" text-anchor="{anchor}" '
+        f'font-weight="{weight}">{escape(words)}</text>'
+    )
 
 
 def panel(item, top):
@@ -47,11 +49,24 @@ def chart(found):
         y += height
     subject = f"{found['patients']:,} patients, {found['events_per_patient']} events each, {found['threads']} threads"
     titles = [
-        text(16, 26, "Seconds (bar: median, line: fastest to slowest) and greatest memory; less is better", 16, weight="bold"),
+        text(
+            16,
+            26,
+            "Seconds (bar: median, line: fastest to slowest) and greatest memory; less is better",
+            16,
+            weight="bold",
+        ),
         text(16, 46, f"{subject}; {found['date']}; each panel has its own scale", 13, FAINT),
         text(16, 63, found["machine"], 13, FAINT),
     ]
-    return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" width="{WIDTH}" height="{y}" '
-        'font-family="system-ui, sans-serif">',
-        f'<rect width="{WIDTH}" height="{y}" fill="#ffffff"/>', *titles, *marks, "</svg>", ""])
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" width="{WIDTH}" height="{y}" '
+            'font-family="system-ui, sans-serif">',
+            f'<rect width="{WIDTH}" height="{y}" fill="#ffffff"/>',
+            *titles,
+            *marks,
+            "</svg>",
+            "",
+        ]
+    )

@@ -54,7 +54,7 @@ def best(runs, key):
 
 
 def ratios(over, under):
-    """Round by round where both have the rounds; a slow one that was run once is held against all rounds of the other."""
+    """Round by round where both have the rounds; what was run once is held against all rounds of the other."""
     if len(over) == len(under):
         return [one.seconds / other.seconds for one, other in zip(over, under)]
     return [one.seconds / other.seconds for one in over for other in under]
@@ -63,5 +63,11 @@ def ratios(over, under):
 def claim(says, found, sign, bound):
     ratio = statistics.median(found)
     held = ratio >= bound if sign == "≥" else ratio <= bound
-    return {"says": says, "ratio": ratio, "least": min(found), "greatest": max(found), "must": f"{sign} {bound}",
-            "held": held}
+    return {
+        "says": says,
+        "ratio": ratio,
+        "least": min(found),
+        "greatest": max(found),
+        "must": f"{sign} {bound}",
+        "held": held,
+    }

@@ -43,16 +43,22 @@ def registration_at(document, day):
     start, end = (document.column(registrations, name) for name in ("start_date", "end_date"))
     open_then = document.call("Or", document.call("GT", end, day), document.is_null(end))
     current = document.where(registrations, document.every(document.call("LE", start, day), open_then))
-    return document.pick(current, "last", document.column(current, "start_date"), document.column(current, "end_date"),
-                         document.column(current, "practice_pseudo_id"))
+    return document.pick(
+        current,
+        "last",
+        document.column(current, "start_date"),
+        document.column(current, "end_date"),
+        document.column(current, "practice_pseudo_id"),
+    )
 
 
 def medicines(document, index):
     issues = document.with_codes(table("medications"), "dmd_code", MEDICINES)
     date = document.column(issues, "date")
     year_before = document.call("DateAddDays", index, document.value(-365))
-    recent = document.where(issues, document.every(document.call("GE", date, year_before),
-                                                   document.call("LT", date, index)))
+    recent = document.where(
+        issues, document.every(document.call("GE", date, year_before), document.call("LT", date, index))
+    )
     before = document.where(issues, document.call("LT", date, index))
     return {
         "issues_in_year_before": document.node("AggregateByPatient.Count", source=recent),
@@ -65,11 +71,14 @@ def admissions(document, index):
     after = document.where(spells, document.call("GE", document.column(spells, "admission_date"), index))
     with_it = document.with_codes(after, "primary_diagnosis", DIAGNOSES)
     return {
-        "admission_episodes": document.node("AggregateByPatient.CountEpisodes",
-                                            source=document.column(after, "admission_date"),
-                                            maximum_gap_days=ADMISSION_GAP_DAYS),
-        "first_admission_with_it": document.node("AggregateByPatient.Min",
-                                                 source=document.column(with_it, "admission_date")),
+        "admission_episodes": document.node(
+            "AggregateByPatient.CountEpisodes",
+            source=document.column(after, "admission_date"),
+            maximum_gap_days=ADMISSION_GAP_DAYS,
+        ),
+        "first_admission_with_it": document.node(
+            "AggregateByPatient.Min", source=document.column(with_it, "admission_date")
+        ),
     }
 
 
@@ -81,11 +90,15 @@ def values(document, index):
     date = document.column(measured, "date")
     days = document.node("Function.Absolute", source=document.call("DateDifferenceInDays", date, index))
     dated = document.where(measured, document.negation(document.is_null(date)))
-    nearest = document.pick(dated, "first", days, document.column(dated, "date"),
-                            document.column(dated, "numeric_value"))
+    nearest = document.pick(
+        dated, "first", days, document.column(dated, "date"), document.column(dated, "numeric_value")
+    )
     return {
-        "episodes": document.node("AggregateByPatient.CountEpisodes", source=document.column(episodes, "date"),
-                                  maximum_gap_days=EVENT_GAP_DAYS),
+        "episodes": document.node(
+            "AggregateByPatient.CountEpisodes",
+            source=document.column(episodes, "date"),
+            maximum_gap_days=EVENT_GAP_DAYS,
+        ),
         "nearest_value": document.column(nearest, "numeric_value"),
         "nearest_date": document.column(nearest, "date"),
     }

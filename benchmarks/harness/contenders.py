@@ -30,16 +30,37 @@ class Place:
 
     def ours(self, item, work, definition, tables, threads=None, name=OURS):
         answer = self.answer(item, name)
-        command = [self.binary, work.command, definition, "--dummy-tables", tables, "--output", answer,
-                   "--threads", threads or self.threads]
+        command = [
+            self.binary,
+            work.command,
+            definition,
+            "--dummy-tables",
+            tables,
+            "--output",
+            answer,
+            "--threads",
+            threads or self.threads,
+        ]
         return Contender(name, command, answer)
 
     def guarded(self, item, work, definition, source, name):
         answer = self.answer(item, name)
         # So that measures can be compared without what disclosure control takes away.
         permissions = ["--permissions", '["disable_disclosure_control"]'] if work.measures else []
-        command = [self.binary, work.command, definition, "--source", source, "--project", "bench", *permissions,
-                   "--output", answer, "--threads", self.threads]
+        command = [
+            self.binary,
+            work.command,
+            definition,
+            "--source",
+            source,
+            "--project",
+            "bench",
+            *permissions,
+            "--output",
+            answer,
+            "--threads",
+            self.threads,
+        ]
         return Contender(name, command, answer)
 
     def peer(self, item, work, tables, name):

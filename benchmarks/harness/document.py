@@ -2,7 +2,6 @@
 
 import datetime
 
-
 # Where ehrQL says that the tables are at home: it knows them under no other name.
 CORE = ("patients", "ons_deaths")
 
@@ -30,8 +29,9 @@ def months(count, year=2019, month=1):
     """First and last days of so many months in a row."""
     numbers = range(year * 12 + month - 1, year * 12 + month + count)
     firsts = [datetime.date(number // 12, number % 12 + 1, 1) for number in numbers]
-    return [(first.isoformat(), (then - datetime.timedelta(days=1)).isoformat())
-            for first, then in zip(firsts, firsts[1:])]
+    return [
+        (first.isoformat(), (then - datetime.timedelta(days=1)).isoformat()) for first, then in zip(firsts, firsts[1:])
+    ]
 
 
 def interval_tuple(intervals):

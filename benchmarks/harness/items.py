@@ -56,8 +56,9 @@ def contenders(item, place, work, definition, folders):
     tables = folders[item.population]
     if item.who == "guarded":
         sources = place_of_policy.make(place, item.key, folders["ordered"], folders["raw"])
-        return [place.guarded(item.key, work, definition, source, name)
-                for source, name in zip(sources, (USER_FACING, RAW))]
+        return [
+            place.guarded(item.key, work, definition, source, name) for source, name in zip(sources, (USER_FACING, RAW))
+        ]
     if item.who == "one-thread":
         return [place.ours(item.key, work, definition, tables, threads=1)]
     ours = [place.ours(item.key, work, definition, tables)]

@@ -28,8 +28,10 @@ def ehrql_python(given):
     for place in (given / "bin/python", given / ".venv/bin/python"):
         if place.exists():
             return place
-    sys.exit(f"{given} has neither bin/python nor .venv/bin/python: give a virtual environment that has ehrQL installed, "
-             "or a checkout of it that has one in .venv")
+    sys.exit(
+        f"{given} has neither bin/python nor .venv/bin/python: give a virtual environment that has ehrQL installed, "
+        "or a checkout of it that has one in .venv"
+    )
 
 
 def ehrql_statements(interpreter, definitions, scratch):

@@ -19,8 +19,10 @@ def make(place, item, user_facing, raw):
         home.mkdir(parents=True)
         (home / "policy.toml").write_text(policy(None if name == "raw" else raw))
         source = home / "source.toml"
-        source.write_text(f'peristyle_source = 1\nconnector = "{connector}"\nlocation = "{tables}"\n'
-                          'policy = "policy.toml"\nledger = "ledger.jsonl"\n')
+        source.write_text(
+            f'peristyle_source = 1\nconnector = "{connector}"\nlocation = "{tables}"\n'
+            'policy = "policy.toml"\nledger = "ledger.jsonl"\n'
+        )
         process.run([place.binary, "policy", "begin", source, "--by", "the bench"])
         sources.append(source)
     return sources

@@ -40,8 +40,16 @@ def all_populations(patients, events):
     return {population.name: population for population in populations}
 
 
-RAW = ("Patient", "RegistrationHistory", "Organisation", "DirectionsAcknowledged", "PatientsWithTypeOneDissent",
-       "PatientsWithoutNDOO", "CodedEvent", "CodedEvent_SNOMED")
+RAW = (
+    "Patient",
+    "RegistrationHistory",
+    "Organisation",
+    "DirectionsAcknowledged",
+    "PatientsWithTypeOneDissent",
+    "PatientsWithoutNDOO",
+    "CodedEvent",
+    "CodedEvent_SNOMED",
+)
 
 
 def make(population, binary, directory, definitions):
@@ -53,12 +61,23 @@ def make(population, binary, directory, definitions):
         return folder
     if folder.exists():
         sys.exit(f"{folder} holds a population that was made with other settings: give another --data, or remove it")
-    print(f"making population `{population.name}`: {population.patients:,} patients, "
-          f"{population.events} events each", file=sys.stderr)
+    print(
+        f"making population `{population.name}`: {population.patients:,} patients, " f"{population.events} events each",
+        file=sys.stderr,
+    )
     unfinished = directory / f".{population.name}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
-    command = [binary, "synth", "--patients", str(population.patients), "--events-per-patient", str(population.events),
-               "--out", str(unfinished), *population.flags]
+    command = [
+        binary,
+        "synth",
+        "--patients",
+        str(population.patients),
+        "--events-per-patient",
+        str(population.events),
+        "--out",
+        str(unfinished),
+        *population.flags,
+    ]
     if population.tables:
         command += ["--tables", ",".join(population.tables)]
     for name in population.planted:

@@ -25,8 +25,9 @@ class Failed(Exception):
 def run(command, environment=None):
     with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as errors:
         started = time.perf_counter()
-        process = subprocess.Popen([str(part) for part in command], stdout=printed, stderr=errors,
-                                   env={**os.environ, **(environment or {})})
+        process = subprocess.Popen(
+            [str(part) for part in command], stdout=printed, stderr=errors, env={**os.environ, **(environment or {})}
+        )
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         # Popen would wait for it once more.

@@ -84,14 +84,18 @@ def as_text(found):
     for item in found["items"]:
         lines.append(f"{item['key']}: {item['says']}")
         for one in item["contenders"]:
-            lines.append(f"  {one['name']:<32}{one['seconds']:>10.3f}{one['fastest_s']:>10.3f}{one['slowest_s']:>10.3f}"
-                         f"{one['cpu_s']:>9.2f}{one['peak_mib']:>10.0f}{one['to_first']:>9.2f}{one['runs']:>6}")
+            lines.append(
+                f"  {one['name']:<32}{one['seconds']:>10.3f}{one['fastest_s']:>10.3f}{one['slowest_s']:>10.3f}"
+                f"{one['cpu_s']:>9.2f}{one['peak_mib']:>10.0f}{one['to_first']:>9.2f}{one['runs']:>6}"
+            )
     if found["ratios"]:
         lines += ["", f"{'':<60}{'ratio':>8}{'from':>8}{'to':>8}   must"]
         for claim in found["ratios"]:
             verdict = "" if claim["held"] else "   falls short"
-            lines.append(f"{claim['says']:<60}{claim['ratio']:>8.2f}{claim['least']:>8.2f}{claim['greatest']:>8.2f}"
-                         f"   {claim['must']}{verdict}")
+            lines.append(
+                f"{claim['says']:<60}{claim['ratio']:>8.2f}{claim['least']:>8.2f}{claim['greatest']:>8.2f}"
+                f"   {claim['must']}{verdict}"
+            )
     return "\n".join(lines)
 
 

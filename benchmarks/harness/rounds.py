@@ -1,5 +1,5 @@
-"""Runs the contenders: once for their answers, which must agree, then in rounds, so that a busy minute of the machine hits
-all of them."""
+"""Runs the contenders: once for their answers, which must agree, then in rounds, so that a busy minute of the machine
+hits all of them."""
 
 import dataclasses
 import json
@@ -26,8 +26,8 @@ def run_once(contender):
 
 
 def all_rounds(fields, rounds, slow_s, python):
-    """`fields`: (item, work, contenders) of each item. Gives the runs by item and contender; of one that is slow, the first
-    only. Ends the program where an answer differs."""
+    """`fields`: (item, work, contenders) of each item. Gives the runs by item and contender; of one that is slow, the
+    first only. Ends the program where an answer differs."""
     runs = {}
     wrong = []
     for item, work, contenders in fields:

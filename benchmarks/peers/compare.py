@@ -42,8 +42,13 @@ def column(file, name):
     kind = values.type
     if pa.types.is_dictionary(kind):
         values, kind = values.dictionary_decode(), kind.value_type
-    for is_of, wide in ((pa.types.is_integer, pa.int64()), (pa.types.is_floating, pa.float64()),
-                        (pa.types.is_decimal, pa.int64()), (is_string, pa.large_string()), (pa.types.is_date, pa.date32())):
+    for is_of, wide in (
+        (pa.types.is_integer, pa.int64()),
+        (pa.types.is_floating, pa.float64()),
+        (pa.types.is_decimal, pa.int64()),
+        (is_string, pa.large_string()),
+        (pa.types.is_date, pa.date32()),
+    ):
         if is_of(kind):
             return values.cast(wide)
     return values

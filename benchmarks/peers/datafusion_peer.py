@@ -5,11 +5,13 @@ import queries
 
 
 def run(job):
-    config = datafusion.SessionConfig({
-        "datafusion.execution.target_partitions": str(job["threads"]),
-        "datafusion.execution.parquet.pushdown_filters": "true",
-        "datafusion.execution.parquet.reorder_filters": "true",
-    })
+    config = datafusion.SessionConfig(
+        {
+            "datafusion.execution.target_partitions": str(job["threads"]),
+            "datafusion.execution.parquet.pushdown_filters": "true",
+            "datafusion.execution.parquet.reorder_filters": "true",
+        }
+    )
     context = datafusion.SessionContext(config)
     for name, path in job["tables"].items():
         context.register_parquet(name, path)

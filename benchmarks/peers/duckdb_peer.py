@@ -51,8 +51,10 @@ def run_statements(connection, job):
             connection.execute(sql)
             if gives_rows:
                 # Denominator, numerator, the groups, and which set of groups it is.
-                rows += [(first, sex, numerator or 0, denominator)
-                         for denominator, numerator, sex, _ in connection.fetchall()]
+                rows += [
+                    (first, sex, numerator or 0, denominator)
+                    for denominator, numerator, sex, _ in connection.fetchall()
+                ]
     connection.execute("CREATE TABLE answer(interval_start DATE, sex VARCHAR, numerator BIGINT, denominator BIGINT)")
     connection.executemany("INSERT INTO answer VALUES (?, ?, ?, ?)", rows)
     write(connection, "FROM answer", job["answer"])

@@ -1,5 +1,5 @@
-"""Prints the statements that ehrQL makes of a definition, as JSON: one list of (statement, gives rows) for each query of
-its engine, which for measures is one for each interval. To be run by the Python that has ehrQL installed.
+"""Prints the statements that ehrQL makes of a definition, as JSON: one list of (statement, gives rows) for each query
+of its engine, which for measures is one for each interval. To be run by the Python that has ehrQL installed.
 
 ehrQL has no engine for DuckDB; the SQL of the one for Trino is what DuckDB understands as it is, but for a function."""
 
@@ -38,7 +38,9 @@ def datasets(root):
 def statements(dataset):
     engine = TrinoQueryEngine(None)
     dialect = engine.sqlalchemy_dialect()
-    return [(for_duckdb(clause_as_str(query, dialect)), gives_rows) for gives_rows, query in engine.get_queries(dataset)]
+    return [
+        (for_duckdb(clause_as_str(query, dialect)), gives_rows) for gives_rows, query in engine.get_queries(dataset)
+    ]
 
 
 def for_duckdb(sql):

@@ -1,6 +1,7 @@
 """What the definitions ask, written by hand as SQL that suits a columnar engine: one pass over each large table, rows
 that cannot matter left out first. `{list}` stands for a literal, the tables for views of the same Parquet files."""
 
+
 def quoted(values):
     return ", ".join(f"'{value}'" for value in values)
 
@@ -24,7 +25,7 @@ def days_between(dialect, start, end):
 
 
 def dm017(dialect, job):
-    """Few events have the codes: with them the months are crossed. A registration is joined with the months it covers."""
+    """Few events have the codes: with them the months are crossed. Registrations are joined with months they cover."""
     months = ", ".join(f"({index}, {day(first)})" for index, (first, _) in enumerate(job["intervals"]))
     resolved, diagnosed = job["resolved"], job["diagnosed"]
     age = whole_years(dialect, "p.date_of_birth", "m.start")
@@ -61,11 +62,14 @@ def wide(dialect, job):
     """One aggregation over patient and code list, turned on its side afterwards."""
     lists = ", ".join(f"({number}, '{code}')" for number, codes in enumerate(job["lists"]) for code in codes)
     every = quoted(code for codes in job["lists"] for code in codes)
-    aggregate = {"last date": "max(CASE WHEN list = {n} THEN last_date END)",
-                 "count": "CAST(coalesce(sum(CASE WHEN list = {n} THEN events END), 0) AS BIGINT)",
-                 "mean value": "max(CASE WHEN list = {n} THEN mean_value END)"}
-    columns = ", ".join(f"{aggregate[kind].format(n=number)} AS v{index}"
-                        for index, (number, kind) in enumerate(job["variables"]))
+    aggregate = {
+        "last date": "max(CASE WHEN list = {n} THEN last_date END)",
+        "count": "CAST(coalesce(sum(CASE WHEN list = {n} THEN events END), 0) AS BIGINT)",
+        "mean value": "max(CASE WHEN list = {n} THEN mean_value END)",
+    }
+    columns = ", ".join(
+        f"{aggregate[kind].format(n=number)} AS v{index}" for index, (number, kind) in enumerate(job["variables"])
+    )
     return f"""
     WITH lists(list, code) AS (VALUES {lists}),
     counted AS (
@@ -137,7 +141,9 @@ def cohort(dialect, job):
         FROM coded e JOIN members c ON c.patient_id = e.patient_id
         WHERE code IN ({quoted(job["episode"])}) AND e.date IS NOT NULL
     ),
-    recurred AS (SELECT patient_id, {episodes("date", job["event_gap"])} AS episodes FROM recurring GROUP BY patient_id),
+    recurred AS (
+        SELECT patient_id, {episodes("date", job["event_gap"])} AS episodes FROM recurring GROUP BY patient_id
+    ),
     measured AS (
         SELECT e.patient_id, e.date, e.numeric_value, row_number() OVER (PARTITION BY e.patient_id
                    ORDER BY abs({days("c.day", "e.date")}), e.date, e.numeric_value) AS place

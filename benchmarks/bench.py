@@ -50,6 +50,9 @@ def arguments():
         help="the study's definition; default: the shared one, or one of the same shape",
     )
     parser.add_argument("--slow", type=float, default=60, metavar="SECONDS", help="what takes longer is run once only")
+    parser.add_argument(
+        "--budget", type=float, default=float("inf"), metavar="SECONDS", help="no round that would end after it"
+    )
     parser.add_argument("--check", action="store_true", help="compare the answers, measure nothing")
     given = parser.parse_args()
     given.data = (given.data or target / f"bench/{given.patients}x{given.events}").resolve()
@@ -120,12 +123,13 @@ def main():
         (item, all_work[item.work], items.contenders(item, place, all_work[item.work], definitions[item.work], folders))
         for item in chosen
     ]
-    runs = rounds.all_rounds(fields, 0 if given.check else given.runs, given.slow, python)
+    load_before, *_ = os.getloadavg()
+    runs = rounds.all_rounds(fields, 0 if given.check else given.runs, given.slow, python, given.budget)
     rounds.say("")
     if given.check:
         print(f"{len(runs)} answers over {len(folders)} populations: those that must be the same are")
         return
-    found = report.result(given, fields, runs, claims.all_claims(runs), peers.PACKAGES)
+    found = report.result(given, fields, runs, claims.all_claims(runs), peers.PACKAGES, load_before)
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "results.json").write_text(report.as_json(found))
     (given.out / "results.txt").write_text(report.as_text(found) + "\n")

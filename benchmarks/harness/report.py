@@ -27,11 +27,12 @@ def today():
     return datetime.date.today().isoformat()
 
 
-def result(arguments, fields, runs, claims, packages):
+def result(arguments, fields, runs, claims, packages, load_before):
     """All of it, for JSON and for the chart."""
     return {
         "date": today(),
         "machine": machine(),
+        "load_before": load_before,
         "threads": arguments.threads,
         "patients": arguments.patients,
         "events_per_patient": arguments.events,
@@ -75,7 +76,7 @@ def as_json(found):
 
 def as_text(found):
     lines = [
-        f"{found['date']}: {found['machine']}; {found['threads']} threads",
+        f"{found['date']}: {found['machine']}; {found['threads']} threads; load before {found['load_before']:.1f}",
         f"{found['patients']:,} patients with {found['events_per_patient']} events each; medians of {found['rounds']}, "
         "in interleaved rounds; all answers are the same",
         "",

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import statistics
 import sys
+import time
 
 from . import process
 from .contenders import HERE
@@ -25,11 +26,12 @@ def run_once(contender):
     return Run(seconds, taken.cpu_s, taken.peak_mib)
 
 
-def all_rounds(fields, rounds, slow_s, python):
+def all_rounds(fields, rounds, slow_s, python, budget_s):
     """`fields`: (item, work, contenders) of each item. Gives the runs by item and contender; of one that is slow, the
     first only. Ends the program where an answer differs."""
     runs = {}
     wrong = []
+    until = time.monotonic() + budget_s
     for item, work, contenders in fields:
         for contender in contenders:
             say(f"{item.key}: {contender.name}: answer")
@@ -44,12 +46,15 @@ def all_rounds(fields, rounds, slow_s, python):
         sys.exit("no time is printed, as not all answers are the same:\n" + "\n".join(wrong))
     slow = {key for key, [first] in runs.items() if first.seconds > slow_s}
     for number in range(rounds):
+        begun = time.monotonic()
         for item, _, contenders in fields:
             for contender in contenders:
                 key = (item.key, contender.name)
                 if key not in slow:
                     say(f"round {number + 1} of {rounds}: {item.key}: {contender.name}")
                     runs[key].append(run_once(contender))
+        if 2 * time.monotonic() - begun > until:
+            break
     # The first filled caches, and is no measurement where there are others.
     return {key: taken[1:] or taken for key, taken in runs.items()}
 
@@ -68,8 +73,11 @@ def check(python, work, expected, found):
 
 
 def say(text):
+    """Where it is: over and over on one line for people, line by line for a log."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+    elif text:
+        print(text, file=sys.stderr, flush=True)
 
 
 def median(runs):

@@ -23,6 +23,7 @@ mod patient_ids;
 mod patient_order;
 mod policy;
 mod predicate;
+mod problem;
 mod request;
 mod session;
 mod sort_memory;
@@ -44,4 +45,7 @@ pub use request::{
     Categories, ColumnRequest, ColumnType, EnclaveOptions, FileFormat, Location, PATIENT_ID, PatientKeyColumn,
     RawConversion, TableActivation, TableRequest,
 };
-pub use source::SourceFile;
+pub use problem::{ReadProblem, StoreProblem};
+pub use source::{
+    CsvOptions, Extract, FilePattern, LocationError, PatternError, SourceFile, TableLayout,
+};

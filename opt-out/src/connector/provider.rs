@@ -121,7 +121,7 @@ impl RawTableProvider {
         let parts = &self.parts;
         let open = |request: &TableRequest| {
             let directory = parts.directory.as_ref();
-            GuardedTable::open_under(self.permit.clone(), request, directory, parts.store.as_ref(), &parts.options)
+            GuardedTable::open_under(self.permit.clone(), request, directory, &parts.options)
         };
         match open(&request) {
             Err(SourceError::TableMissing { .. }) if self.may_be_absent => {

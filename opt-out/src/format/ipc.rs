@@ -66,8 +66,12 @@ impl Opening<'_> {
         let length = usize::try_from(length).map_err(|_| self.damaged(problem))?;
         self.file.read_at(offset, length).map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => self.damaged(problem),
-            kind => SourceError::Unreadable { table: Arc::clone(self.table), file: Arc::clone(self.path), kind },
+            _ => self.unreadable(&error),
         })
+    }
+
+    fn unreadable(&self, error: &std::io::Error) -> SourceError {
+        SourceError::Unreadable { table: Arc::clone(self.table), file: Arc::clone(self.path), kind: error.into() }
     }
 
     fn footer(&self) -> Result<Bytes, SourceError> {
@@ -184,6 +188,10 @@ impl OpenedFile for IpcFile {
 
     fn promises_order(&self) -> bool {
         self.ordered
+    }
+
+    fn stored(&self) -> Option<&Arc<dyn StoredFile>> {
+        Some(&self.file)
     }
 
     fn metadata(&self, name: &str) -> Option<String> {

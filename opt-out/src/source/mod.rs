@@ -3,7 +3,14 @@
 //! Nothing here leaves the crate. What a reader yields is *raw*: rows of every patient, values unchecked. The only
 //! consumer is `crate::decode`, which masks first.
 
+mod connect;
+mod courier;
 mod discover;
+mod extract;
+mod identity;
+mod layout;
+mod objects;
+mod partitioned;
 mod partitions;
 mod snapshot;
 mod store;
@@ -23,9 +30,14 @@ use crate::policy::ScanPermit;
 use crate::request::{ColumnRequest, FileFormat, Location, PatientKeyColumn, TableRequest};
 
 pub(crate) use discover::{FoundFiles, SourceDirectory};
+pub use extract::{Extract, LocationError};
+pub(crate) use identity::Identity;
+pub use layout::{CsvOptions, FilePattern, PatternError, TableLayout};
 pub(crate) use partitions::{Partitions, SegmentRef};
 pub use snapshot::SourceFile;
 pub(crate) use store::{FileStore, LocalFiles, Sequential, StoredFile};
+#[cfg(test)]
+pub(crate) use store::Entry;
 
 /// A column as a reader finds it.
 #[derive(Clone, Debug)]
@@ -134,6 +146,11 @@ pub(crate) trait OpenedFile: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The file itself; `None` for rows that came with the request.
+    fn stored(&self) -> Option<&Arc<dyn StoredFile>> {
+        None
+    }
+
     /// Reads a segment, blocking. Nothing is read without a permit.
     fn read(&self, permit: &ScanPermit, request: &ReadRequest<'_>, sink: RawSink<'_>) -> Result<(), SourceError>;
 
@@ -167,7 +184,6 @@ impl TableSource {
     pub(crate) fn open(
         request: &TableRequest,
         directory: Option<&SourceDirectory>,
-        store: &dyn FileStore,
         permit: &ScanPermit,
     ) -> Result<Self, SourceError> {
         request.check()?;
@@ -177,13 +193,13 @@ impl TableSource {
                 (None, vec![Arc::new(rows) as Arc<dyn OpenedFile>])
             }
             Location::File { path, format } => {
-                let found = FoundFiles { format: *format, files: vec![path.as_path().into()] };
-                (Some(*format), found.open(request, store, permit)?)
+                let found = FoundFiles::of_file(path, *format);
+                (Some(*format), found.open(request, &LocalFiles, permit)?)
             }
             Location::Table(name) => {
                 let directory = directory.ok_or_else(|| SourceError::NoSource { table: Arc::clone(&request.name) })?;
                 let found = directory.find(&request.name, name)?;
-                (Some(found.format), found.open(request, store, permit)?)
+                (Some(found.format), found.open(request, directory.store().as_ref(), permit)?)
             }
         };
         Ok(Self {

@@ -13,5 +13,6 @@ mod python;
 mod runs;
 mod sandbox;
 mod sources;
+mod stores;
 
 pub(crate) use sandbox::{Sandbox, binary};

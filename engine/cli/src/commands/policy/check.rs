@@ -72,7 +72,7 @@ fn check<'p>(
     counts: Option<&OpenedCounts>,
     today: Day,
 ) -> Checked<'p> {
-    let read = read_registers(policy, &[register], &place.location, today).map_err(Failure::from);
+    let read = read_registers(policy, &[register], &place.extract, today).map_err(Failure::from);
     let read = read.and_then(|registers| {
         let read = registers.into_iter().find(|read| read.id == register.id);
         read.ok_or_else(|| Failure::new(ExitStatus::Failure, "a register was not read"))

@@ -18,6 +18,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use peristyle_connectors::Manifest;
 use peristyle_opt_out::{Enclave, EnclaveOptions, Extract, VerifiedPolicy};
 use serde::Deserialize;
 use toml::Spanned;
@@ -133,12 +134,22 @@ impl SourceFile {
     /// # Errors
     /// A connector that is not there or not right; as those of an enclave.
     pub(crate) fn open(&self, policy: VerifiedPolicy, options: EnclaveOptions) -> Result<Enclave, Failure> {
-        if self.connector == USER_FACING {
-            return Ok(Enclave::open_tables(self.extract.clone(), policy, options)?);
+        match self.manifest()? {
+            Some(manifest) => Ok(Enclave::open_extract(self.extract.clone(), manifest.connector, policy, options)?),
+            None => Ok(Enclave::open_tables(self.extract.clone(), policy, options)?),
         }
-        let manifest = peristyle_connectors::load(&self.connector)
-            .map_err(|error| Failure::new(ExitStatus::Files, error.to_string()))?;
-        Ok(Enclave::open_extract(self.extract.clone(), manifest.connector, policy, options)?)
+    }
+
+    /// The connector; `None` where the tables are user-facing ones already.
+    ///
+    /// # Errors
+    /// A connector that is not there or not right.
+    pub(crate) fn manifest(&self) -> Result<Option<Manifest>, Failure> {
+        if self.connector == USER_FACING {
+            return Ok(None);
+        }
+        let loaded = peristyle_connectors::load(&self.connector);
+        loaded.map(Some).map_err(|error| Failure::new(ExitStatus::Files, error.to_string()))
     }
 
     /// How ledgers name the connector: of a path, its last part.

@@ -62,7 +62,7 @@ impl RawColumnSpec {
 
 impl Connector {
     /// All columns of a raw table, as they may be asked for.
-    pub(super) fn request(&self, name: &Arc<str>, table: &RawTable) -> TableRequest {
+    pub(crate) fn request(&self, name: &Arc<str>, table: &RawTable) -> TableRequest {
         let patient_key = table.patient_column().map(|column| PatientKeyColumn {
             name: Arc::clone(column),
             key_type: self.patient_key,

@@ -13,7 +13,7 @@ use crate::error::{Place, SourceError};
 use crate::policy::ScanPermit;
 use crate::request::TableRequest;
 use crate::source::{
-    ColumnIndices, CsvOptions, Flow, OpenedFile, RawBatch, RawColumn, RawSink, ReadRequest, Segment, Sequential,
+    ColumnIndices, CsvOptions, Flow, Head, OpenedFile, RawBatch, RawColumn, RawSink, ReadRequest, Segment, Sequential,
     StoredFile,
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct CsvFile {
     file: Arc<dyn StoredFile>,
     is_gzip: bool,
     options: CsvOptions,
-    cells: usize,
+    names: Vec<Vec<u8>>,
     indices: ColumnIndices,
     segments: [Segment; 1],
 }
@@ -104,7 +104,7 @@ impl CsvFile {
         let indices = ColumnIndices::find(names.iter().map(Vec::as_slice), request, &place)?;
         let segments = [Segment { weight: file.size(), patients: None }];
         let (table, path, options) = (Arc::clone(&request.name), Arc::clone(path), options.clone());
-        Ok(Self { table, path, place, file, is_gzip, options, cells: names.len(), indices, segments })
+        Ok(Self { table, path, place, file, is_gzip, options, names, indices, segments })
     }
 
     fn at(&self, row: Option<u64>) -> At<'_> {
@@ -152,6 +152,10 @@ impl OpenedFile for CsvFile {
         false
     }
 
+    fn head(&self) -> Head {
+        Head { names: self.names.clone(), schema: None }
+    }
+
     fn stored(&self) -> Option<&Arc<dyn StoredFile>> {
         Some(&self.file)
     }
@@ -173,7 +177,7 @@ impl OpenedFile for CsvFile {
             let at = self.at(Some(first_row + rows as u64));
             let more = records.advance().map_err(|fault| at.error(fault))?;
             if more {
-                if records.cells() != self.cells {
+                if records.cells() != self.names.len() {
                     let problem = if self.options.columns.is_none() { CELLS } else { CELLS_BY_LAYOUT };
                     return Err(at.error(RecordFault::Damaged(problem)));
                 }

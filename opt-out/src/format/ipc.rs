@@ -1,6 +1,5 @@
 //! Arrow IPC files. Blocks are read by their place in the footer, checked against the file's length first.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use super::ORDERED_BY_KEY;
 use crate::error::{Place, SourceError};
 use crate::policy::ScanPermit;
 use crate::request::TableRequest;
-use crate::source::{ColumnIndices, Flow, OpenedFile, RawSink, ReadRequest, Segment, StoredFile};
+use crate::source::{ColumnIndices, Flow, Head, OpenedFile, RawSink, ReadRequest, Segment, StoredFile};
 
 /// Footer length (4 bytes) and magic (6 bytes), at the end of the file.
 const TRAILER_BYTES: u64 = 10;
@@ -39,8 +38,7 @@ pub(crate) struct IpcFile {
     blocks: Vec<BlockOfRows>,
     segments: Vec<Segment>,
     ordered: bool,
-    /// The schema's own
-    pairs: HashMap<String, String>,
+    schema: Arc<Schema>,
 }
 
 #[derive(Debug)]
@@ -149,10 +147,9 @@ impl IpcFile {
         let key = request.patient_key.as_ref().map(|key| key.name.as_ref());
         let ordered = key.is_some() && schema.metadata().get(ORDERED_BY_KEY).map(String::as_str) == key;
 
-        let pairs = schema.metadata().clone();
         let every_column: Vec<usize> = (0..request.columns.len()).collect();
         let projection = indices.projection(&every_column);
-        let mut decoder = FileDecoder::new(schema, footer.version()).with_projection(projection.clone());
+        let mut decoder = FileDecoder::new(Arc::clone(&schema), footer.version()).with_projection(projection.clone());
         for block in footer.dictionaries().into_iter().flatten() {
             let buffer = opening.block(block, false, BAD_DICTIONARY)?;
             opening.check_dictionary(block, &buffer)?;
@@ -166,7 +163,7 @@ impl IpcFile {
             first_row += rows;
         }
         let (table, path) = (Arc::clone(&request.name), Arc::clone(path));
-        Ok(Self { table, path, place, file, decoder, projection, indices, blocks, segments, ordered, pairs })
+        Ok(Self { table, path, place, file, decoder, projection, indices, blocks, segments, ordered, schema })
     }
 
     fn decode(&self, block: &Block, request: &ReadRequest<'_>) -> Result<Option<RecordBatch>, SourceError> {
@@ -190,12 +187,16 @@ impl OpenedFile for IpcFile {
         self.ordered
     }
 
+    fn head(&self) -> Head {
+        Head::typed(&self.schema)
+    }
+
     fn stored(&self) -> Option<&Arc<dyn StoredFile>> {
         Some(&self.file)
     }
 
     fn metadata(&self, name: &str) -> Option<String> {
-        self.pairs.get(name).cloned()
+        self.schema.metadata().get(name).cloned()
     }
 
     fn read(&self, _permit: &ScanPermit, request: &ReadRequest<'_>, sink: RawSink<'_>) -> Result<(), SourceError> {

@@ -16,12 +16,14 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy};
 
 use super::parquet_chunks::{WantedChunks, WholeFile};
+use super::parquet_days::day_span;
 use super::parquet_order::{patient_range, promises_order};
 use crate::error::{Place, SourceError};
+use crate::examine::DaySpan;
 use crate::policy::ScanPermit;
 use crate::problem::ReadProblem;
 use crate::request::{ColumnType, TableRequest};
-use crate::source::{ColumnIndices, Flow, OpenedFile, RawSink, ReadRequest, RowSink, Segment, StoredFile};
+use crate::source::{ColumnIndices, Flow, Head, OpenedFile, RawSink, ReadRequest, RowSink, Segment, StoredFile};
 
 /// Most rows of which the deciding columns are held while the others are read: a row group may be of any size.
 const ROWS_IN_TWO_PASSES_MAX: usize = 1 << 21;
@@ -171,6 +173,14 @@ impl OpenedFile for ParquetFile {
 
     fn promises_order(&self) -> bool {
         self.ordered
+    }
+
+    fn head(&self) -> Head {
+        Head::typed(self.metadata.schema())
+    }
+
+    fn days(&self, column: &str) -> Option<DaySpan> {
+        day_span(&self.metadata, column)
     }
 
     fn stored(&self) -> Option<&Arc<dyn StoredFile>> {

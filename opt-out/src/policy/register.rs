@@ -18,13 +18,11 @@ use super::pins::Pins;
 use crate::conform::{Conformer, Fault, patients};
 use crate::error::SourceError;
 use crate::patient_ids::PatientIds;
+use crate::problem::ReadProblem;
 use crate::request::{
     ColumnRequest, ColumnType, FileFormat, Location, PatientKeyColumn, TableActivation, TableRequest,
 };
-use crate::problem::ReadProblem;
-use crate::source::{
-    Extract, FileStore, Flow, FoundFiles, LocalFiles, OpenedFile, RawBatch, ReadRequest, Sequential,
-};
+use crate::source::{Extract, FileStore, Flow, FoundFiles, LocalFiles, OpenedFile, RawBatch, ReadRequest, Sequential};
 
 /// Rows read at a time.
 const BATCH_ROWS: usize = 8192;

@@ -36,12 +36,18 @@ const S3: Ways = &[
 const AZURE: Ways = &[
     &["AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"],
     &["AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_SAS_TOKEN"],
-    &["AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_CLIENT_ID", "AZURE_STORAGE_CLIENT_SECRET", "AZURE_STORAGE_TENANT_ID"],
+    &[
+        "AZURE_STORAGE_ACCOUNT_NAME",
+        "AZURE_STORAGE_CLIENT_ID",
+        "AZURE_STORAGE_CLIENT_SECRET",
+        "AZURE_STORAGE_TENANT_ID",
+    ],
     &["AZURE_STORAGE_ACCOUNT_NAME", "AZURE_FEDERATED_TOKEN_FILE"],
     &["AZURE_STORAGE_ACCOUNT_NAME", "AZURE_MSI_ENDPOINT"],
     &["AZURE_STORAGE_ACCOUNT_NAME", "IDENTITY_ENDPOINT"],
 ];
-const GOOGLE: Ways = &[&["GOOGLE_SERVICE_ACCOUNT"], &["GOOGLE_SERVICE_ACCOUNT_KEY"], &["GOOGLE_APPLICATION_CREDENTIALS"]];
+const GOOGLE: Ways =
+    &[&["GOOGLE_SERVICE_ACCOUNT"], &["GOOGLE_SERVICE_ACCOUNT_KEY"], &["GOOGLE_APPLICATION_CREDENTIALS"]];
 
 /// The client for a bucket. Sends nothing yet.
 ///
@@ -56,16 +62,19 @@ pub(super) fn store(bucket: &Bucket) -> Result<Arc<dyn ObjectStore>, String> {
     };
     let name = &bucket.name;
     // What a builder complains of could be a variable's value.
-    let unusable = |_| "what the environment says of the store cannot be used: look at each variable once more".to_owned();
+    let unusable =
+        |_| "what the environment says of the store cannot be used: look at each variable once more".to_owned();
     Ok(match bucket.scheme {
         Scheme::S3 => {
             let builder = AmazonS3Builder::from_env().with_bucket_name(name).with_retry(retry());
-            let set = |builder: AmazonS3Builder, (key, value)| builder.with_config(AmazonS3ConfigKey::Client(key), value);
+            let set =
+                |builder: AmazonS3Builder, (key, value)| builder.with_config(AmazonS3ConfigKey::Client(key), value);
             Arc::new(TIMEOUTS.into_iter().fold(builder, set).build().map_err(unusable)?)
         }
         Scheme::Azure => {
             let builder = MicrosoftAzureBuilder::from_env().with_container_name(name).with_retry(retry());
-            let set = |builder: MicrosoftAzureBuilder, (key, value)| builder.with_config(AzureConfigKey::Client(key), value);
+            let set =
+                |builder: MicrosoftAzureBuilder, (key, value)| builder.with_config(AzureConfigKey::Client(key), value);
             Arc::new(TIMEOUTS.into_iter().fold(builder, set).build().map_err(unusable)?)
         }
         Scheme::Google => {
@@ -125,13 +134,14 @@ mod tests {
             (Scheme::Google, vec![], Some("set GOOGLE_SERVICE_ACCOUNT, or")),
             (Scheme::Google, vec![("GOOGLE_APPLICATION_CREDENTIALS", "/key.json")], None),
         ] {
-            let variable = |name: &str| {
-                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-            };
+            let variable =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
             let found = check(scheme, &variable);
             match told {
                 None => assert_eq!(found, Ok(()), "{variables:?}"),
-                Some(told) => assert!(found.as_ref().is_err_and(|text| text.contains(told)), "{variables:?}: {found:?}"),
+                Some(told) => {
+                    assert!(found.as_ref().is_err_and(|text| text.contains(told)), "{variables:?}: {found:?}")
+                }
             }
         }
     }

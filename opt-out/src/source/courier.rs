@@ -20,11 +20,8 @@ pub(super) struct Courier(Option<Runtime>);
 
 impl Courier {
     pub(super) fn start() -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("peristyle-store")
-            .enable_all()
-            .build()?;
+        let runtime =
+            Builder::new_multi_thread().worker_threads(THREADS).thread_name("peristyle-store").enable_all().build()?;
         Ok(Self(Some(runtime)))
     }
 

@@ -69,10 +69,8 @@ impl SourceDirectory {
     }
 
     fn entries(&self, folder: &Path) -> Result<Vec<Entry>, SourceError> {
-        let unreadable = |error: io::Error| SourceError::DirectoryUnreadable {
-            directory: folder.to_path_buf(),
-            kind: error.into(),
-        };
+        let unreadable =
+            |error: io::Error| SourceError::DirectoryUnreadable { directory: folder.to_path_buf(), kind: error.into() };
         self.store.entries(folder).map_err(unreadable)
     }
 
@@ -182,7 +180,10 @@ impl SourceDirectory {
             }
             reached = next;
         }
-        Ok(reached.into_iter().map(|(path, partition)| FoundFile { path: path.into(), partition: partition.into() }).collect())
+        Ok(reached
+            .into_iter()
+            .map(|(path, partition)| FoundFile { path: path.into(), partition: partition.into() })
+            .collect())
     }
 }
 

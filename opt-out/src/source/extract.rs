@@ -65,20 +65,26 @@ impl Scheme {
 pub enum LocationError {
     #[error("is empty: give a path, or a URL that begins with `s3://`, `az://`, `gs://` or `file://`")]
     Empty,
-    #[error("begins with a scheme that is not known: give a path, or a URL with `s3://`, `az://`, `gs://` or `file://`")]
+    #[error(
+        "begins with a scheme that is not known: give a path, or a URL with `s3://`, `az://`, `gs://` or `file://`"
+    )]
     Scheme,
     #[error(
         "has something before an `@`, where URLs have names of users and passwords: leave it out; credentials come from the \
          environment alone"
     )]
     User,
-    #[error("has a `?`, `#` or `%`, which no location here has a use for: give the bucket and the folder as they are named")]
+    #[error(
+        "has a `?`, `#` or `%`, which no location here has a use for: give the bucket and the folder as they are named"
+    )]
     Query,
     #[error("names no {0}, or one with other characters than letters, digits, `.`, `-` and `_`")]
     Name(&'static str),
     #[error("has an empty part, or a `.` or `..` among its parts")]
     Parts,
-    #[error("is a `file://` URL without an absolute path of this machine: write `file:///srv/extract`, or the path alone")]
+    #[error(
+        "is a `file://` URL without an absolute path of this machine: write `file:///srv/extract`, or the path alone"
+    )]
     File,
 }
 
@@ -132,10 +138,8 @@ impl Extract {
     /// A folder or a bucket that is not there or cannot be read; an environment without what the store needs.
     pub(crate) fn open(&self) -> Result<SourceDirectory, SourceError> {
         let root = self.root();
-        let unreadable = |error: std::io::Error| SourceError::DirectoryUnreadable {
-            directory: root.clone(),
-            kind: error.into(),
-        };
+        let unreadable =
+            |error: std::io::Error| SourceError::DirectoryUnreadable { directory: root.clone(), kind: error.into() };
         let store: Arc<dyn FileStore> = match &self.location {
             ExtractLocation::Folder(_) => Arc::new(LocalFiles),
             ExtractLocation::Bucket(bucket) => {

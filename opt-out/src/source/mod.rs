@@ -24,6 +24,7 @@ use arrow::datatypes::Schema;
 use datafusion::physical_plan::metrics::Count;
 
 use crate::error::{Place, SourceError};
+use crate::examine::DaySpan;
 use crate::format;
 use crate::patient_ids::PatientId;
 use crate::policy::ScanPermit;
@@ -35,9 +36,9 @@ pub(crate) use identity::Identity;
 pub use layout::{CsvOptions, FilePattern, PatternError, TableLayout};
 pub(crate) use partitions::{Partitions, SegmentRef};
 pub use snapshot::SourceFile;
-pub(crate) use store::{FileStore, LocalFiles, Sequential, StoredFile};
 #[cfg(test)]
 pub(crate) use store::Entry;
+pub(crate) use store::{FileStore, LocalFiles, Sequential, StoredFile};
 
 /// A column as a reader finds it.
 #[derive(Clone, Debug)]
@@ -146,6 +147,16 @@ pub(crate) trait OpenedFile: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Its columns; none for rows that came with the request.
+    fn head(&self) -> Head {
+        Head::default()
+    }
+
+    /// The first and the last day of a column of dates or moments, where the file's own metadata tell.
+    fn days(&self, _column: &str) -> Option<DaySpan> {
+        None
+    }
+
     /// The file itself; `None` for rows that came with the request.
     fn stored(&self) -> Option<&Arc<dyn StoredFile>> {
         None
@@ -164,6 +175,22 @@ pub(crate) trait OpenedFile: fmt::Debug + Send + Sync {
         sink: &mut dyn RowSink,
     ) -> Result<(), SourceError> {
         self.read(permit, request, &mut |rows| sink.whole(rows))
+    }
+}
+
+/// A file's columns.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Head {
+    pub(crate) names: Vec<Vec<u8>>,
+    /// Their types, where the format has types
+    pub(crate) schema: Option<Arc<Schema>>,
+}
+
+impl Head {
+    /// Of a typed file.
+    pub(crate) fn typed(schema: &Arc<Schema>) -> Self {
+        let names = schema.fields().iter().map(|field| field.name().as_bytes().to_vec()).collect();
+        Self { names, schema: Some(Arc::clone(schema)) }
     }
 }
 

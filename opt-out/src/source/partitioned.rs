@@ -5,8 +5,9 @@ use std::sync::Arc;
 use arrow::array::BinaryArray;
 use arrow::array::builder::BinaryBuilder;
 
-use super::{OpenedFile, RawBatch, RawColumn, RawSink, ReadRequest, Segment, StoredFile};
+use super::{Head, OpenedFile, RawBatch, RawColumn, RawSink, ReadRequest, Segment, StoredFile};
 use crate::error::{Place, SourceError};
+use crate::examine::DaySpan;
 use crate::policy::ScanPermit;
 use crate::request::TableRequest;
 
@@ -76,6 +77,14 @@ impl OpenedFile for PartitionedFile {
 
     fn metadata(&self, name: &str) -> Option<String> {
         self.inner.metadata(name)
+    }
+
+    fn head(&self) -> Head {
+        self.inner.head()
+    }
+
+    fn days(&self, column: &str) -> Option<DaySpan> {
+        self.inner.days(column)
     }
 
     fn stored(&self) -> Option<&Arc<dyn StoredFile>> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::physical_plan::metrics::Count;
 use sha2::{Digest as _, Sha256};
 
-use super::{SourceDirectory, Sequential, StoredFile};
+use super::{Sequential, SourceDirectory, StoredFile};
 use crate::error::SourceError;
 use crate::request::FileFormat;
 

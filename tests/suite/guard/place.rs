@@ -60,7 +60,8 @@ impl Place {
             return;
         }
         let today = Day::today();
-        let read = read_registers(&self.policy, &registers, &Extract::from(&self.path("tables")), today).expect("sound registers");
+        let read = read_registers(&self.policy, &registers, &Extract::from(&self.path("tables")), today)
+            .expect("sound registers");
         let members = |register| read.iter().find(|known| known.id == register).expect("a register").members;
         let counted: Vec<_> = registers.iter().map(|register| (*register, members(register.id))).collect();
         CountsFile::begin(&self.policy, &counted, today, 0).expect("counts");

@@ -38,7 +38,11 @@ fn python() -> &'static Path {
         let python = folder.join("bin/python");
         if !folder.join("bin/moto_server").is_file() {
             let made = Command::new("python3").args(["-m", "venv"]).arg(&folder).status();
-            assert!(made.is_ok_and(|made| made.success()), "no Python environment could be made in {}", folder.display());
+            assert!(
+                made.is_ok_and(|made| made.success()),
+                "no Python environment could be made in {}",
+                folder.display()
+            );
             let installed = Command::new(&python).args(["-m", "pip", "install", "--quiet", PACKAGE]).status();
             assert!(
                 installed.is_ok_and(|installed| installed.success()),

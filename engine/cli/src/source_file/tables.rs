@@ -71,7 +71,8 @@ impl TableDocument {
             csv.delimiter = match delimiter.get_ref().as_bytes() {
                 [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0) => *byte,
                 _ => {
-                    let problem = "`delimiter` must be one ASCII character, and neither a quotation mark nor an end of line";
+                    let problem =
+                        "`delimiter` must be one ASCII character, and neither a quotation mark nor an end of line";
                     return Err((Some(delimiter.span()), problem.to_owned()));
                 }
             };

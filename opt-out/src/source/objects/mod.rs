@@ -73,8 +73,10 @@ impl ObjectFiles {
             return Err(StoreProblem::TooMany.into());
         }
         let path = |object: ObjectMeta| {
-            let below: Option<PathBuf> =
-                object.location.prefix_match(&self.prefix).map(|parts| parts.map(|part| part.as_ref().to_owned()).collect());
+            let below: Option<PathBuf> = object
+                .location
+                .prefix_match(&self.prefix)
+                .map(|parts| parts.map(|part| part.as_ref().to_owned()).collect());
             below.map(|below| (self.root.join(below), object))
         };
         Ok(found.into_iter().filter_map(path).collect())
@@ -227,11 +229,8 @@ async fn get(store: Arc<dyn ObjectStore>, meta: ObjectMeta, range: Range<u64>) -
         return Ok(Bytes::new());
     }
     let wanted = length_of(&range).map_err(|_| Failed::Problem(StoreProblem::Garbled))?;
-    let options = GetOptions {
-        if_match: meta.e_tag.clone(),
-        range: Some(GetRange::Bounded(range)),
-        ..GetOptions::default()
-    };
+    let options =
+        GetOptions { if_match: meta.e_tag.clone(), range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
     let found = store.get_opts(&meta.location, options).await.map_err(gone)?;
     is_same(&meta, &found.meta)?;
     let bytes = found.bytes().await?;

@@ -41,7 +41,10 @@ impl Place {
 
     fn entries(&self, folder: &str) -> Result<Vec<String>, ReadProblem> {
         let shown = |entry: Entry| if entry.is_folder { format!("{}/", entry.name) } else { entry.name };
-        self.files.entries(Path::new(folder)).map(|found| found.into_iter().map(shown).collect()).map_err(ReadProblem::from)
+        self.files
+            .entries(Path::new(folder))
+            .map(|found| found.into_iter().map(shown).collect())
+            .map_err(ReadProblem::from)
     }
 }
 

@@ -6,7 +6,10 @@ use peristyle_connectors::Manifest;
 use peristyle_opt_out::{Connector, FoundTable, SourceError, TableReport, ViewNeeds, examine};
 use peristyle_policy::Policy;
 
-use super::findings::{Answer, Findings, TableFinding, TableState, UserFacing, Users, with_users};
+use super::findings::{
+    Answer, Findings, TableFinding, TableState, UserFacing, Users, missing, unknown_layouts, with_users,
+    without_registers,
+};
 use crate::failure::Failure;
 use crate::source_file::SourceFile;
 
@@ -17,7 +20,9 @@ type Faults = BTreeMap<(String, String), String>;
 pub(super) fn find(place: &SourceFile, manifest: &Manifest, policy: Option<&Policy>) -> Result<Findings, Failure> {
     let connector = &manifest.connector;
     let (reports, unread) = examine(&place.extract, &connector.wanted_tables())?;
-    let mut findings = Findings { unread, ..Findings::default() };
+    let mut findings = Findings { unread: without_registers(unread, policy), ..Findings::default() };
+    let known: Vec<&str> = connector.raw.keys().map(|name| &**name).collect();
+    findings.warnings.extend(unknown_layouts(place, policy, &known));
     if let Some(policy) = policy.filter(|policy| policy.patient_key != connector.patient_key) {
         let (ours, theirs) = (policy.patient_key.key(), connector.patient_key.key());
         findings.errors.push(format!(
@@ -28,7 +33,7 @@ pub(super) fn find(place: &SourceFile, manifest: &Manifest, policy: Option<&Poli
     let mut faults = Faults::new();
     for report in reports {
         let name = report.name.to_string();
-        let state = state(connector, report, &mut faults);
+        let state = state(connector, report, &findings.unread, &mut faults);
         findings.tables.push(TableFinding { name, state });
     }
     let mut users: BTreeMap<(String, String), Users> = BTreeMap::new();
@@ -58,11 +63,16 @@ pub(super) fn find(place: &SourceFile, manifest: &Manifest, policy: Option<&Poli
     Ok(findings)
 }
 
-fn state(connector: &Connector, report: TableReport, faults: &mut Faults) -> TableState {
+fn state(connector: &Connector, report: TableReport, unread: &[String], faults: &mut Faults) -> TableState {
     let name = report.name.to_string();
     let may_be_absent = connector.raw.get(&report.name).is_some_and(|raw| raw.may_be_absent);
     match report.found {
         Err(SourceError::TableMissing { .. }) if may_be_absent => TableState::Absent,
+        Err(SourceError::TableMissing { .. }) => {
+            let problem = missing(&name, unread);
+            faults.insert((name, String::new()), problem);
+            TableState::Missing
+        }
         Err(error) => {
             faults.insert((name, String::new()), error.to_string());
             TableState::Broken(error)

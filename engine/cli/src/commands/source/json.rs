@@ -44,6 +44,7 @@ fn applied(policy: &peristyle_policy::Policy, rule: Rule) -> bool {
 fn table(table: &TableFinding) -> Value {
     match &table.state {
         TableState::Absent => json!({"name": table.name, "state": "absent"}),
+        TableState::Missing => json!({"name": table.name, "state": "missing"}),
         TableState::Broken(error) => json!({"name": table.name, "state": "not_read", "problem": error.to_string()}),
         TableState::Found(found) => self::found(&table.name, found),
     }

@@ -12,6 +12,9 @@ use crate::ui;
 /// Most names of what is not read.
 const NAMES_MAX: usize = 12;
 
+/// Said where a date far away is among those told of.
+const FAR_AWAY: &str = "  (Files tell of dates that stand for NULL too, such as 9999-12-31.)\n";
+
 /// The whole of it.
 pub(super) fn of(checked: &Checked<'_>) -> String {
     let place = checked.place;
@@ -46,7 +49,8 @@ fn tables(checked: &Checked<'_>) -> String {
         };
         match &table.state {
             TableState::Absent => absent.push(table.name.as_str()),
-            TableState::Broken(_) => rows.push(dashes("NOT READ")),
+            TableState::Missing => rows.push(dashes("MISSING")),
+            TableState::Broken(_) => rows.push(dashes("AT FAULT")),
             TableState::Found(found) => {
                 rows.push(row(&table.name, found));
                 if !found.extra.is_empty() {
@@ -111,7 +115,8 @@ fn dates(checked: &Checked<'_>) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    format!("\ndates\n{}", columns(&["table", "column", "first", "last"], &rows))
+    let far = if rows.iter().any(|row| row.last().is_some_and(|last| last == "9999-12")) { FAR_AWAY } else { "" };
+    format!("\ndates, by month\n{}{far}", columns(&["table", "column", "first", "last"], &rows))
 }
 
 fn user_facing(checked: &Checked<'_>) -> String {
@@ -124,7 +129,7 @@ fn user_facing(checked: &Checked<'_>) -> String {
         vec![found.table.clone(), found.answer.word().to_owned(), because]
     });
     let rows: Vec<Vec<String>> = rows.collect();
-    format!("\nwhat definitions can ask for\n{}", columns(&["table", "", ""], &rows))
+    format!("\nwhat definitions can ask for\n{}", columns(&["table", "answer", ""], &rows))
 }
 
 fn policy(checked: &Checked<'_>) -> String {

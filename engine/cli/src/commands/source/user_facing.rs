@@ -10,7 +10,7 @@ use peristyle_opt_out::{ColumnReport, FoundTable, KeyType, SourceError, TableReq
 use peristyle_policy::Policy;
 use peristyle_policy::policy::CatalogueStatement;
 
-use super::findings::{Answer, Findings, TableFinding, TableState, UserFacing};
+use super::findings::{Answer, Findings, TableFinding, TableState, UserFacing, unknown_layouts, without_registers};
 use crate::failure::Failure;
 use crate::source_file::SourceFile;
 
@@ -24,7 +24,9 @@ pub(super) fn find(place: &SourceFile, policy: Option<&Policy>) -> Result<Findin
     }
     let wanted: Vec<WantedTable> = by_name.iter().map(|(name, tables)| wanted(name, tables)).collect();
     let (reports, unread) = examine(&place.extract, &wanted)?;
-    let mut findings = Findings { unread, ..Findings::default() };
+    let mut findings = Findings { unread: without_registers(unread, policy), ..Findings::default() };
+    let known: Vec<&str> = by_name.keys().map(|name| &**name).collect();
+    findings.warnings.extend(unknown_layouts(place, policy, &known));
     for ((report, wanted), tables) in reports.into_iter().zip(&wanted).zip(by_name.values()) {
         let state = match report.found {
             // A place has the tables that its studies use.

@@ -135,7 +135,9 @@ pub enum SourceError {
     PatientIdMissing { table: Arc<str>, place: Place, column: Arc<str> },
 
     /// Two columns of one name
-    #[error("table `{table}`, {place}: its columns {first} and {second} have the same name")]
+    #[error(
+        "table `{table}`, {place}: its columns {first} and {second} have the same name: rename one (text without a header gets its names from `columns` in the source file)"
+    )]
     DuplicateColumn { table: Arc<str>, place: Place, first: usize, second: usize },
 
     /// A required column that a file does not have

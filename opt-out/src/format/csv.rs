@@ -20,6 +20,8 @@ use crate::source::{
 const EMPTY: &str = "is empty: it has not even a header";
 const CUT_SHORT: &str = "is cut short: the gzip stream has no end";
 const NOT_GZIP: &str = "is not valid gzip, or is damaged";
+const UNSPLIT: &str = "has one column, with `;`, `|` or a tab in its name: if that stands between cells, say so in the source \
+                       file (`delimiter`)";
 const CELLS: &str = "has more or fewer cells than the header";
 const CELLS_BY_LAYOUT: &str = "has more or fewer cells than the source file's `columns`";
 
@@ -101,6 +103,10 @@ impl CsvFile {
             Some(names) => names.iter().map(|name| name.as_bytes().to_vec()).collect(),
             None => names_in(&file, (is_gzip, options)).map_err(|fault| at.error(fault))?,
         };
+        let is_unsplit = |name: &Vec<u8>| name.iter().any(|byte| matches!(byte, b';' | b'|' | b'\t'));
+        if names.len() == 1 && names.iter().any(is_unsplit) {
+            return Err(at.error(RecordFault::Damaged(UNSPLIT)));
+        }
         let indices = ColumnIndices::find(names.iter().map(Vec::as_slice), request, &place)?;
         let segments = [Segment { weight: file.size(), patients: None }];
         let (table, path, options) = (Arc::clone(&request.name), Arc::clone(path), options.clone());

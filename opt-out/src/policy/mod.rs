@@ -14,6 +14,7 @@ mod error;
 mod pins;
 mod register;
 mod registrations;
+mod seal;
 mod tally;
 mod verify;
 

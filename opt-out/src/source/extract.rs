@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use object_store::path::Path as Key;
 
@@ -15,11 +15,21 @@ use super::store::{FileStore, LocalFiles};
 use crate::error::SourceError;
 
 /// An extract that has not been opened: a location, and how the files of tables are laid out in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Extract {
     location: ExtractLocation,
     layouts: BTreeMap<Arc<str>, TableLayout>,
+    /// Once it was opened: what a store has is listed once for the registers and the tables of a run
+    store: Arc<Mutex<Option<Arc<dyn FileStore>>>>,
 }
+
+impl PartialEq for Extract {
+    fn eq(&self, other: &Self) -> bool {
+        self.location == other.location && self.layouts == other.layouts
+    }
+}
+
+impl Eq for Extract {}
 
 /// Where an extract lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +116,7 @@ impl Extract {
                 _ => return Err(LocationError::Scheme),
             },
         };
-        Ok(Self { location, layouts: BTreeMap::new() })
+        Ok(Self { location, layouts: BTreeMap::new(), store: Arc::default() })
     }
 
     /// The same with another layout of a table's files, by the name that the table has in the extract.
@@ -137,18 +147,20 @@ impl Extract {
     /// # Errors
     /// A folder or a bucket that is not there or cannot be read; an environment without what the store needs.
     pub(crate) fn open(&self) -> Result<SourceDirectory, SourceError> {
-        let root = self.root();
-        let unreadable =
-            |error: std::io::Error| SourceError::DirectoryUnreadable { directory: root.clone(), kind: error.into() };
-        let store: Arc<dyn FileStore> = match &self.location {
-            ExtractLocation::Folder(_) => Arc::new(LocalFiles),
-            ExtractLocation::Bucket(bucket) => {
-                let store = connect::store(bucket)
-                    .map_err(|reason| SourceError::StoreUnusable { location: self.to_string(), reason })?;
-                Arc::new(ObjectFiles::new(store, root.clone(), bucket.prefix.clone()).map_err(unreadable)?)
-            }
-        };
-        SourceDirectory::open(store, root, self.layouts.clone())
+        SourceDirectory::open(self.store()?, self.root(), self.layouts.clone())
+    }
+
+    fn store(&self) -> Result<Arc<dyn FileStore>, SourceError> {
+        let ExtractLocation::Bucket(bucket) = &self.location else { return Ok(Arc::new(LocalFiles)) };
+        let mut opened = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = &*opened {
+            return Ok(Arc::clone(store));
+        }
+        let unusable = |reason: String| SourceError::StoreUnusable { location: self.to_string(), reason };
+        let client = connect::store(bucket).map_err(unusable)?;
+        let files = ObjectFiles::new(client, self.root(), bucket.prefix.clone())
+            .map_err(|error| SourceError::DirectoryUnreadable { directory: self.root(), kind: error.into() })?;
+        Ok(Arc::clone(opened.insert(Arc::new(files))))
     }
 }
 
@@ -161,7 +173,8 @@ impl fmt::Display for Extract {
 impl<P: AsRef<Path> + ?Sized> From<&P> for Extract {
     /// A folder, with every table's files where they are by default.
     fn from(folder: &P) -> Self {
-        Self { location: ExtractLocation::Folder(folder.as_ref().to_path_buf()), layouts: BTreeMap::new() }
+        let location = ExtractLocation::Folder(folder.as_ref().to_path_buf());
+        Self { location, layouts: BTreeMap::new(), store: Arc::default() }
     }
 }
 

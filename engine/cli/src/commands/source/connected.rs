@@ -78,8 +78,9 @@ fn state(connector: &Connector, report: TableReport, unread: &[String], faults: 
             TableState::Broken(error)
         }
         Ok(found) => {
+            let before = faults.len();
             note(&name, &found, faults);
-            TableState::Found(Box::new(found))
+            TableState::Found(Box::new(found), faults.len() > before)
         }
     }
 }
@@ -88,6 +89,10 @@ fn note(name: &str, found: &FoundTable, faults: &mut Faults) {
     let whole = found.patient_key_problem.as_ref().or(found.rows.as_ref().err());
     if let Some(problem) = whole {
         faults.insert((name.to_owned(), String::new()), problem.to_string());
+    }
+    if found.patient_key_problem.is_some() {
+        // The rest would be said of a file whose columns are not known.
+        return;
     }
     for column in &found.columns {
         if let Some(problem) = &column.problem {

@@ -34,7 +34,8 @@ pub(super) struct TableFinding {
 
 /// What is there of it.
 pub(super) enum TableState {
-    Found(Box<FoundTable>),
+    /// There, and whether something is wrong with it
+    Found(Box<FoundTable>, bool),
     /// Not there, and reads as empty
     Absent,
     /// Not there, and wanted

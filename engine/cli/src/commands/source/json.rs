@@ -46,7 +46,7 @@ fn table(table: &TableFinding) -> Value {
         TableState::Absent => json!({"name": table.name, "state": "absent"}),
         TableState::Missing => json!({"name": table.name, "state": "missing"}),
         TableState::Broken(error) => json!({"name": table.name, "state": "not_read", "problem": error.to_string()}),
-        TableState::Found(found) => self::found(&table.name, found),
+        TableState::Found(found, _) => self::found(&table.name, found),
     }
 }
 

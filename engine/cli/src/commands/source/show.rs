@@ -51,8 +51,8 @@ fn tables(checked: &Checked<'_>) -> String {
             TableState::Absent => absent.push(table.name.as_str()),
             TableState::Missing => rows.push(dashes("MISSING")),
             TableState::Broken(_) => rows.push(dashes("AT FAULT")),
-            TableState::Found(found) => {
-                rows.push(row(&table.name, found));
+            TableState::Found(found, at_fault) => {
+                rows.push(row(&table.name, found, *at_fault));
                 if !found.extra.is_empty() {
                     extra.push(format!("  {}: {}\n", table.name, listed(&found.extra)));
                 }
@@ -73,10 +73,7 @@ fn tables(checked: &Checked<'_>) -> String {
     text
 }
 
-fn row(name: &str, found: &FoundTable) -> Vec<String> {
-    let at_fault = found.patient_key_problem.is_some()
-        || found.rows.is_err()
-        || found.columns.iter().any(|column| column.problem.is_some());
+fn row(name: &str, found: &FoundTable, at_fault: bool) -> Vec<String> {
     vec![
         name.to_owned(),
         if at_fault { "AT FAULT" } else { "found" }.to_owned(),
@@ -96,7 +93,7 @@ pub(super) fn order(found: &FoundTable) -> &'static str {
 fn dates(checked: &Checked<'_>) -> String {
     let mut rows = Vec::new();
     for table in &checked.findings.tables {
-        let TableState::Found(found) = &table.state else { continue };
+        let TableState::Found(found, _) = &table.state else { continue };
         for column in &found.columns {
             let months = |first: String, last: String| vec![table.name.clone(), column.name.to_string(), first, last];
             let month = |month: &Month| month.to_string();

@@ -36,8 +36,9 @@ pub(super) fn find(place: &SourceFile, policy: Option<&Policy>) -> Result<Findin
                 TableState::Broken(error)
             }
             Ok(found) => {
+                let before = findings.errors.len();
                 answers(&mut findings, &found, wanted, tables, policy);
-                TableState::Found(Box::new(found))
+                TableState::Found(Box::new(found), findings.errors.len() > before)
             }
         };
         findings.tables.push(TableFinding { name: report.name.to_string(), state });

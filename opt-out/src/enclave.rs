@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::error::DataFusionError;
@@ -18,7 +17,7 @@ use crate::patient_order::{PatientOrderExec, VerifiedTable};
 use crate::policy::{TableRemovals, TableTally, VerifiedPolicy};
 use crate::request::{EnclaveOptions, Location, TableRequest};
 use crate::session::GuardedSession;
-use crate::source::{FileStore, LocalFiles, SourceDirectory, SourceFile, TableSource};
+use crate::source::{Extract, SourceDirectory, SourceFile, TableSource};
 use crate::spill::SpillDirectory;
 
 /// An opened source under a verified policy. It owns the session, which nobody else can reach.
@@ -41,7 +40,6 @@ struct OpenedTable {
 pub(crate) struct EnclaveParts {
     pub(crate) policy: VerifiedPolicy,
     pub(crate) directory: Option<SourceDirectory>,
-    pub(crate) store: Box<dyn FileStore>,
     pub(crate) options: EnclaveOptions,
 }
 
@@ -52,26 +50,30 @@ impl fmt::Debug for Enclave {
 }
 
 impl Enclave {
-    /// Opens a directory of user-facing tables, one file `<table>.<ending>` or one folder `<table>/` of files each.
+    /// Opens an extract of user-facing tables: a folder's path, or an [`Extract`]. Blocks.
     ///
     /// # Errors
-    /// A directory that cannot be read, or one for spilled rows that cannot be used.
-    pub fn open_tables(directory: &Path, policy: VerifiedPolicy, options: EnclaveOptions) -> Result<Self, SourceError> {
-        Self::new(Some(SourceDirectory::open(directory)?), Box::new(LocalFiles), policy, options)
+    /// An extract that cannot be read, or a directory for spilled rows that cannot be used.
+    pub fn open_tables(
+        extract: impl Into<Extract>,
+        policy: VerifiedPolicy,
+        options: EnclaveOptions,
+    ) -> Result<Self, SourceError> {
+        Self::new(Some(extract.into().open()?), policy, options)
     }
 
-    /// Opens a directory of a supplier's raw tables, by the supplier's names, which a connector makes user-facing ones of.
+    /// Opens an extract of a supplier's raw tables, by the supplier's names, which a connector makes user-facing ones of.
+    /// Blocks.
     ///
     /// # Errors
     /// As [`Enclave::open_tables`]; a policy whose registers know patients by other keys than the connector.
     pub fn open_extract(
-        directory: &Path,
+        extract: impl Into<Extract>,
         connector: Connector,
         policy: VerifiedPolicy,
         options: EnclaveOptions,
     ) -> Result<Self, SourceError> {
-        let directory = Some(SourceDirectory::open(directory)?);
-        let mut enclave = Self::new(directory, Box::new(LocalFiles), policy, options)?;
+        let mut enclave = Self::new(Some(extract.into().open()?), policy, options)?;
         let raw = RawTables::permitted(&connector, &enclave.parts)?;
         let registered = enclave.session.register(&raw);
         registered.map_err(|error| SourceError::Session { reason: error.strip_backtrace() })?;
@@ -84,12 +86,11 @@ impl Enclave {
     /// # Errors
     /// A directory for spilled rows that cannot be used.
     pub fn without_tables(policy: VerifiedPolicy, options: EnclaveOptions) -> Result<Self, SourceError> {
-        Self::new(None, Box::new(LocalFiles), policy, options)
+        Self::new(None, policy, options)
     }
 
     fn new(
         directory: Option<SourceDirectory>,
-        store: Box<dyn FileStore>,
         policy: VerifiedPolicy,
         options: EnclaveOptions,
     ) -> Result<Self, SourceError> {
@@ -98,7 +99,7 @@ impl Enclave {
             .map_err(|error| SourceError::Session { reason: error.strip_backtrace() })?;
         Ok(Self {
             session,
-            parts: Arc::new(EnclaveParts { policy, directory, store, options }),
+            parts: Arc::new(EnclaveParts { policy, directory, options }),
             spill,
             opened: Mutex::default(),
             connected: None,
@@ -108,12 +109,13 @@ impl Enclave {
     /// The same with a store that watches what is read.
     #[cfg(test)]
     pub(crate) fn with_store(
-        directory: &Path,
-        store: Box<dyn FileStore>,
+        directory: &std::path::Path,
+        store: Arc<dyn crate::source::FileStore>,
         policy: VerifiedPolicy,
         options: EnclaveOptions,
     ) -> Result<Self, SourceError> {
-        Self::new(Some(SourceDirectory::open(directory)?), store, policy, options)
+        let directory = SourceDirectory::open(store, directory.to_path_buf(), BTreeMap::new())?;
+        Self::new(Some(directory), policy, options)
     }
 
     /// The session, to try to get round it.
@@ -145,7 +147,7 @@ impl Enclave {
     /// The files that were opened, by name, each once.
     ///
     /// # Errors
-    /// One that cannot be read any more.
+    /// One that cannot be read any more, or was changed since it was opened.
     pub fn source_files(&self) -> Result<Vec<SourceFile>, SourceError> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = self.parts.directory.as_ref();
@@ -153,12 +155,12 @@ impl Enclave {
         let raw = self.connected.iter().flat_map(|(_, raw)| raw.opened()).flat_map(|(sources, _)| sources);
         for source in opened.iter().map(|table| Arc::clone(&table.source)).chain(raw) {
             for file in &source.files {
-                if let Place::File(path) = file.place() {
-                    files.entry(Arc::clone(path)).or_insert_with(|| Arc::clone(&source.table));
+                if let (Place::File(path), Some(stored)) = (file.place(), file.stored()) {
+                    files.entry(Arc::clone(path)).or_insert_with(|| (Arc::clone(&source.table), Arc::clone(stored)));
                 }
             }
         }
-        files.iter().map(|(path, table)| SourceFile::of(table, path, directory)).collect()
+        files.iter().map(|(path, (table, file))| SourceFile::of(table, path, file, directory)).collect()
     }
 
     /// The plan that yields a table's rows: one partition, ascending by `patient_id`, in the request's
@@ -182,8 +184,7 @@ impl Enclave {
         }
         let (parts, wanted) = (Arc::clone(&self.parts), request.clone());
         let opened = tokio::task::spawn_blocking(move || {
-            let directory = parts.directory.as_ref();
-            GuardedTable::open(&parts.policy, &wanted, directory, parts.store.as_ref(), &parts.options)
+            GuardedTable::open(&parts.policy, &wanted, parts.directory.as_ref(), &parts.options)
         });
         let failed = |reason: String| SourceError::Request { table: Arc::clone(&request.name), reason };
         let stopped = "its files could not be opened: one of them may be damaged";

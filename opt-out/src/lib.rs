@@ -15,6 +15,7 @@ mod decode;
 mod delivery;
 mod enclave;
 mod error;
+mod examine;
 mod format;
 mod guarded_scan;
 mod guarded_table;
@@ -23,6 +24,7 @@ mod patient_ids;
 mod patient_order;
 mod policy;
 mod predicate;
+mod problem;
 mod request;
 mod scan_counts;
 mod session;
@@ -35,15 +37,17 @@ mod tests;
 pub use connector::{Connector, ViewColumn, ViewError};
 pub use enclave::Enclave;
 pub use error::{Place, SourceError, ValueProblem};
+pub use examine::{ColumnReport, FoundTable, Month, Months, TableReport, ViewNeeds, WantedTable, examine};
 pub use guarded_table::GuardedTable;
 pub use patient_ids::{PatientId, PatientIds, patient_id_type};
 pub use peristyle_policy::patients::KeyType;
 pub use policy::{
     PolicyRun, RegisterError, Removed, ScanPermit, TableRemovals, VerifiedPolicy, VerifiedRegister, read_registers,
 };
+pub use problem::{ReadProblem, StoreProblem};
 pub use request::{
     Categories, ColumnRequest, ColumnType, EnclaveOptions, FileFormat, Location, PATIENT_ID, PatientKeyColumn,
     RawConversion, TableActivation, TableRequest,
 };
 pub use scan_counts::{ScanCounts, scan_counts};
-pub use source::SourceFile;
+pub use source::{CsvOptions, Extract, FilePattern, LocationError, PatternError, SourceFile, TableLayout};

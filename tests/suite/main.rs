@@ -10,6 +10,7 @@ mod files;
 mod guard;
 mod oracle;
 mod property;
+mod s3;
 mod shared;
 mod spec;
 mod tables;

@@ -62,7 +62,7 @@ impl RawColumnSpec {
 
 impl Connector {
     /// All columns of a raw table, as they may be asked for.
-    pub(super) fn request(&self, name: &Arc<str>, table: &RawTable) -> TableRequest {
+    pub(crate) fn request(&self, name: &Arc<str>, table: &RawTable) -> TableRequest {
         let patient_key = table.patient_column().map(|column| PatientKeyColumn {
             name: Arc::clone(column),
             key_type: self.patient_key,
@@ -121,7 +121,7 @@ impl RawTableProvider {
         let parts = &self.parts;
         let open = |request: &TableRequest| {
             let directory = parts.directory.as_ref();
-            GuardedTable::open_under(self.permit.clone(), request, directory, parts.store.as_ref(), &parts.options)
+            GuardedTable::open_under(self.permit.clone(), request, directory, &parts.options)
         };
         match open(&request) {
             Err(SourceError::TableMissing { .. }) if self.may_be_absent => {

@@ -1,6 +1,5 @@
 //! From a policy to a verified one: every register that the run needs is read, held against its limits, and pinned.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -21,6 +20,7 @@ use super::register::{OpenedRegister, RegisterRows};
 use super::registrations::{Registrations, practice_keys};
 use crate::patient_ids::PatientIds;
 use crate::request::ColumnType;
+use crate::source::Extract;
 
 /// What a policy is verified for: one run.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +29,8 @@ pub struct PolicyRun<'a> {
     pub policy: &'a Policy,
     /// The rules of it that the run is under
     pub rules: &'a AppliedRules,
-    /// The folder of the extract's tables, for registers that are among them
-    pub tables: &'a Path,
+    /// The extract, for registers that are among its tables
+    pub tables: &'a Extract,
     /// The day of the run
     pub today: Day,
     /// How often the counts were written as far as the ledger knows; 0 where it knows nothing
@@ -108,7 +108,7 @@ impl VerifiedPolicy {
 pub fn read_registers(
     policy: &Policy,
     registers: &[&Register],
-    tables: &Path,
+    tables: &Extract,
     today: Day,
 ) -> Result<Vec<VerifiedRegister>, RegisterError> {
     let read = ReadRegisters::read(policy, registers, tables, today)?;
@@ -124,7 +124,7 @@ fn counted<'p>(registers: &[&'p Register], verified: &[VerifiedRegister]) -> Vec
 }
 
 impl ReadRegisters {
-    fn read(policy: &Policy, registers: &[&Register], tables: &Path, today: Day) -> Result<Self, RegisterError> {
+    fn read(policy: &Policy, registers: &[&Register], tables: &Extract, today: Day) -> Result<Self, RegisterError> {
         let mut read = Self::default();
         let mut in_order: Vec<&Register> = registers.to_vec();
         // Practices come before the registrations that are judged by them.
@@ -143,7 +143,7 @@ impl ReadRegisters {
         Ok(read)
     }
 
-    fn one(&mut self, policy: &Policy, register: &Register, tables: &Path, today: Day) -> Result<(), RegisterError> {
+    fn one(&mut self, policy: &Policy, register: &Register, tables: &Extract, today: Day) -> Result<(), RegisterError> {
         let practice_key = policy.practice_activation.applied().map(|terms| terms.practice_key);
         let (practice_key_type, practice_type) = match practice_key {
             Some(PracticeKeyType::Text) => (KeyType::Text, ColumnType::Str),

@@ -10,7 +10,7 @@ use peristyle_policy::{Day, Name, applied_rules};
 
 use super::fixtures::*;
 use crate::{
-    ColumnType, FileFormat, KeyType, Location, PatientKeyColumn, PolicyRun, RegisterError, TableActivation,
+    ColumnType, Extract, FileFormat, KeyType, Location, PatientKeyColumn, PolicyRun, RegisterError, TableActivation,
     TableRemovals, TableRequest, VerifiedPolicy, read_registers,
 };
 
@@ -94,7 +94,7 @@ impl Place {
     /// Begins the counts with what is there.
     pub(super) fn begin(&self) {
         let registers: Vec<_> = self.policy.registers().collect();
-        if let Ok(read) = read_registers(&self.policy, &registers, self.tables.path(), today()) {
+        if let Ok(read) = read_registers(&self.policy, &registers, &Extract::from(self.tables.path()), today()) {
             let counted: Vec<_> =
                 registers.iter().map(|r| (*r, read.iter().find(|known| known.id == r.id).unwrap().members)).collect();
             CountsFile::begin(&self.policy, &counted, today(), 0).unwrap();
@@ -104,7 +104,7 @@ impl Place {
     pub(super) fn verify(&self, permissions: &str) -> Result<VerifiedPolicy, RegisterError> {
         let permissions = Permissions::parse(Some(permissions)).unwrap();
         let rules = applied_rules(&self.policy, &permissions, None, &Name::parse("project").unwrap(), today());
-        let tables = self.tables.path();
+        let tables = &Extract::from(self.tables.path());
         VerifiedPolicy::verify(&PolicyRun {
             policy: &self.policy,
             rules: &rules,

@@ -1,10 +1,12 @@
 //! The command line as its users see it: exit status, stdout and stderr of the built binary, as snapshots.
 
+mod checked_sources;
 mod conformance;
 mod connectors;
 mod definitions;
 mod governed;
 mod interruptions;
+mod layouts;
 mod mistaken;
 mod outputs;
 mod place;
@@ -13,5 +15,6 @@ mod python;
 mod runs;
 mod sandbox;
 mod sources;
+mod stores;
 
 pub(crate) use sandbox::{Sandbox, binary};

@@ -150,13 +150,14 @@ impl Extract<'_> {
         let rules = applied_rules(policy, &permissions, None, &project, today);
         let registers: Vec<&Register> = rules.registers(policy);
         if !registers.is_empty() {
-            let read = read_registers(policy, &registers, self.folder, today)?;
+            let read = read_registers(policy, &registers, &peristyle_opt_out::Extract::from(self.folder), today)?;
             let members =
                 |register: &Register| read.iter().find(|known| known.id == register.id).map_or(0, |r| r.members);
             let counted: Vec<(&Register, u64)> = registers.iter().map(|r| (*r, members(r))).collect();
             CountsFile::begin(policy, &counted, today, 0).map_err(|error| internal(error.to_string()))?;
         }
-        let run = PolicyRun { policy, rules: &rules, tables: self.folder, today, known_counts: 0 };
+        let tables = &peristyle_opt_out::Extract::from(self.folder);
+        let run = PolicyRun { policy, rules: &rules, tables, today, known_counts: 0 };
         Ok(VerifiedPolicy::verify(&run)?)
     }
 

@@ -32,7 +32,7 @@ impl Clearance<'_> {
     /// Reads the registers that the run needs, and holds them against the policy's limits. Blocks.
     pub(crate) fn verify(&self, place: &SourceFile, known_counts: u64) -> Result<VerifiedPolicy, Failure> {
         let Self { policy, rules, today, .. } = *self;
-        Ok(VerifiedPolicy::verify(&PolicyRun { policy, rules, tables: &place.location, today, known_counts })?)
+        Ok(VerifiedPolicy::verify(&PolicyRun { policy, rules, tables: &place.extract, today, known_counts })?)
     }
 
     /// What the run's outputs say of themselves.

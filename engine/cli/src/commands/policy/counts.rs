@@ -36,7 +36,7 @@ pub(super) fn run(command: &Counts, acceptance: Acceptance) -> Result<ExitStatus
     let by =
         FreeText::new("--by", &command.by).map_err(|error| Failure::new(ExitStatus::Arguments, error.to_string()))?;
     let today = Day::today();
-    let read = read_registers(&policy, &registers, &place.location, today)?;
+    let read = read_registers(&policy, &registers, &place.extract, today)?;
     let count = |register: &Register| read.iter().find(|read| read.id == register.id).map(|read| read.members);
     let counted: Vec<(&Register, u64)> =
         registers.iter().filter_map(|register| Some((*register, count(register)?))).collect();

@@ -51,6 +51,11 @@ non-interference cases="20000": build
 measure patients="100000" events="100":
     benchmarks/measure.py {{peristyle}} {{patients}} {{events}}
 
+# The same work by Peristyle, by DuckDB, DataFusion and Polars, and the bare decode: table, JSON and chart. Takes an hour and
+# 15 GB; `just bench --only a12,b` takes five minutes
+bench *ARGS: build
+    benchmarks/bench.py --binary {{peristyle}} {{ARGS}}
+
 # What the Guard costs on a full scan, side by side. 100 million events by default
 guard-cost patients="1000000" events="100": build
     {{peristyle}} synth --patients {{patients}} --events-per-patient {{events}} --registers --out {{target}}/guard-cost

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::error::DataFusionError;
@@ -18,7 +17,7 @@ use crate::patient_order::{PatientOrderExec, VerifiedTable};
 use crate::policy::{TableRemovals, TableTally, VerifiedPolicy};
 use crate::request::{EnclaveOptions, Location, TableRequest};
 use crate::session::GuardedSession;
-use crate::source::{FileStore, LocalFiles, SourceDirectory, SourceFile, TableSource};
+use crate::source::{Extract, SourceDirectory, SourceFile, TableSource};
 use crate::spill::SpillDirectory;
 
 /// An opened source under a verified policy. It owns the session, which nobody else can reach.
@@ -48,7 +47,6 @@ struct OpenedTable {
 pub(crate) struct EnclaveParts {
     pub(crate) policy: VerifiedPolicy,
     pub(crate) directory: Option<SourceDirectory>,
-    pub(crate) store: Box<dyn FileStore>,
     pub(crate) options: EnclaveOptions,
 }
 
@@ -59,15 +57,19 @@ impl fmt::Debug for Enclave {
 }
 
 impl Enclave {
-    /// Opens a directory of user-facing tables, one file `<table>.<ending>` or one folder `<table>/` of files each.
+    /// Opens an extract of user-facing tables: a folder's path, or an [`Extract`]. Blocks.
     ///
     /// # Errors
-    /// A directory that cannot be read, or one for spilled rows that cannot be used.
-    pub fn open_tables(directory: &Path, policy: VerifiedPolicy, options: EnclaveOptions) -> Result<Self, SourceError> {
-        Self::new(Some(SourceDirectory::open(directory)?), Box::new(LocalFiles), policy, options)
+    /// An extract that cannot be read, or a directory for spilled rows that cannot be used.
+    pub fn open_tables(
+        extract: impl Into<Extract>,
+        policy: VerifiedPolicy,
+        options: EnclaveOptions,
+    ) -> Result<Self, SourceError> {
+        Self::new(Some(extract.into().open()?), policy, options)
     }
 
-    /// Opens directories of suppliers' raw tables, by the suppliers' names, which connectors make user-facing ones of: a GP
+    /// Opens extracts of suppliers' raw tables, by the suppliers' names, which connectors make user-facing ones of: a GP
     /// supplier's, and those of sources that are linked to it. Blocks.
     ///
     /// # Errors
@@ -78,24 +80,27 @@ impl Enclave {
         policy: VerifiedPolicy,
         options: EnclaveOptions,
     ) -> Result<Self, SourceError> {
-        Self::connected(extracts, Box::new(LocalFiles), policy, options)
+        let opened = extracts.into_iter().map(|extract| {
+            let directory = extract.location.open()?;
+            Ok((extract, directory))
+        });
+        Self::connected(opened.collect::<Result<_, SourceError>>()?, policy, options)
     }
 
-    /// The same with a store that may watch what is read.
+    /// The same of extracts that have been opened.
     pub(crate) fn connected(
-        extracts: Vec<ConnectedExtract>,
-        store: Box<dyn FileStore>,
+        extracts: Vec<(ConnectedExtract, SourceDirectory)>,
         policy: VerifiedPolicy,
         options: EnclaveOptions,
     ) -> Result<Self, SourceError> {
-        let mut enclave = Self::new(None, store, policy, options)?;
-        for extract in extracts {
-            enclave.connect(extract)?;
+        let mut enclave = Self::new(None, policy, options)?;
+        for (extract, directory) in extracts {
+            enclave.connect(extract, directory)?;
         }
         Ok(enclave)
     }
 
-    fn connect(&mut self, extract: ConnectedExtract) -> Result<(), SourceError> {
+    fn connect(&mut self, extract: ConnectedExtract, directory: SourceDirectory) -> Result<(), SourceError> {
         let connector = &extract.connector;
         let refused = |reason: String| Err(SourceError::Source { reason });
         for other in self.connected.iter().map(|other| &other.connector) {
@@ -111,7 +116,7 @@ impl Enclave {
                 ));
             }
         }
-        let raw = RawTables::permitted(&extract, &self.parts)?;
+        let raw = RawTables::permitted(&extract, directory, &self.parts)?;
         let session = self.session.beside();
         let registered = session.register(&raw);
         registered.map_err(|error| SourceError::Session { reason: error.strip_backtrace() })?;
@@ -124,12 +129,11 @@ impl Enclave {
     /// # Errors
     /// A directory for spilled rows that cannot be used.
     pub fn without_tables(policy: VerifiedPolicy, options: EnclaveOptions) -> Result<Self, SourceError> {
-        Self::new(None, Box::new(LocalFiles), policy, options)
+        Self::new(None, policy, options)
     }
 
     fn new(
         directory: Option<SourceDirectory>,
-        store: Box<dyn FileStore>,
         policy: VerifiedPolicy,
         options: EnclaveOptions,
     ) -> Result<Self, SourceError> {
@@ -138,7 +142,7 @@ impl Enclave {
             .map_err(|error| SourceError::Session { reason: error.strip_backtrace() })?;
         Ok(Self {
             session,
-            parts: Arc::new(EnclaveParts { policy, directory, store, options }),
+            parts: Arc::new(EnclaveParts { policy, directory, options }),
             spill,
             opened: Mutex::default(),
             connected: Vec::new(),
@@ -148,12 +152,13 @@ impl Enclave {
     /// The same with a store that watches what is read.
     #[cfg(test)]
     pub(crate) fn with_store(
-        directory: &Path,
-        store: Box<dyn FileStore>,
+        directory: &std::path::Path,
+        store: Arc<dyn crate::source::FileStore>,
         policy: VerifiedPolicy,
         options: EnclaveOptions,
     ) -> Result<Self, SourceError> {
-        Self::new(Some(SourceDirectory::open(directory)?), store, policy, options)
+        let directory = SourceDirectory::open(store, directory.to_path_buf(), BTreeMap::new())?;
+        Self::new(Some(directory), policy, options)
     }
 
     /// The session, to try to get round it.
@@ -185,7 +190,7 @@ impl Enclave {
     /// The files that were opened, by name, each once.
     ///
     /// # Errors
-    /// One that cannot be read any more.
+    /// One that cannot be read any more, or was changed since it was opened.
     pub fn source_files(&self) -> Result<Vec<SourceFile>, SourceError> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let given = opened.iter().map(|table| Arc::clone(&table.source));
@@ -223,8 +228,7 @@ impl Enclave {
         }
         let (parts, wanted) = (Arc::clone(&self.parts), request.clone());
         let opened = tokio::task::spawn_blocking(move || {
-            let directory = parts.directory.as_ref();
-            GuardedTable::open(&parts.policy, &wanted, directory, parts.store.as_ref(), &parts.options)
+            GuardedTable::open(&parts.policy, &wanted, parts.directory.as_ref(), &parts.options)
         });
         let failed = |reason: String| SourceError::Request { table: Arc::clone(&request.name), reason };
         let stopped = "its files could not be opened: one of them may be damaged";
@@ -316,10 +320,10 @@ fn source_files(
     let mut files = BTreeMap::new();
     for source in tables {
         for file in &source.files {
-            if let Place::File(path) = file.place() {
-                files.entry(Arc::clone(path)).or_insert_with(|| Arc::clone(&source.table));
+            if let (Place::File(path), Some(stored)) = (file.place(), file.stored()) {
+                files.entry(Arc::clone(path)).or_insert_with(|| (Arc::clone(&source.table), Arc::clone(stored)));
             }
         }
     }
-    files.iter().map(|(path, table)| SourceFile::of(table, path, directory)).collect()
+    files.iter().map(|(path, (table, file))| SourceFile::of(table, path, file, directory)).collect()
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 
+use crate::problem::ReadProblem;
 use crate::request::{ColumnType, FileFormat};
 
 /// Where the rows at fault came from.
@@ -72,8 +73,12 @@ impl fmt::Display for ValueProblem {
 #[expect(missing_docs, reason = "the fields are the names, and the messages say the rest")]
 pub enum SourceError {
     /// The directory of tables is not there, or not ours to read
-    #[error("the directory of tables `{}` cannot be read ({kind}): give a directory that exists and may be read", directory.display())]
-    DirectoryUnreadable { directory: PathBuf, kind: io::ErrorKind },
+    #[error("the directory of tables `{}` cannot be read ({kind}){}", directory.display(), if_local(kind))]
+    DirectoryUnreadable { directory: PathBuf, kind: ReadProblem },
+
+    /// A store that cannot be asked
+    #[error("the tables at `{location}` cannot be opened: {reason}")]
+    StoreUnusable { location: String, reason: String },
 
     /// No file or folder of the table's name
     #[error(
@@ -81,6 +86,13 @@ pub enum SourceError {
         directory.display(), accepted(name), listed(found)
     )]
     TableMissing { table: Arc<str>, name: Arc<str>, directory: PathBuf, found: Vec<String> },
+
+    /// A pattern that stands for no file
+    #[error(
+        "table `{table}`: no file at `{}` is one of `{pattern}`: look at `files` in the source file's part of the table",
+        directory.display()
+    )]
+    PatternUnmatched { table: Arc<str>, pattern: String, directory: PathBuf },
 
     /// Two or more candidates for one table
     #[error("table `{table}`: `{}` has {}, and only one of them can be the table: remove the others", directory.display(), listed(found))]
@@ -112,7 +124,7 @@ pub enum SourceError {
 
     /// A file that cannot be opened or read
     #[error("table `{table}`, file `{}`: cannot be read ({kind})", file.display())]
-    Unreadable { table: Arc<str>, file: Arc<Path>, kind: io::ErrorKind },
+    Unreadable { table: Arc<str>, file: Arc<Path>, kind: ReadProblem },
 
     /// A file that is not what its ending says
     #[error("table `{table}`, {place}{}: {problem}", at(*row))]
@@ -123,7 +135,9 @@ pub enum SourceError {
     PatientIdMissing { table: Arc<str>, place: Place, column: Arc<str> },
 
     /// Two columns of one name
-    #[error("table `{table}`, {place}: its columns {first} and {second} have the same name")]
+    #[error(
+        "table `{table}`, {place}: its columns {first} and {second} have the same name: rename one (text without a header gets its names from `columns` in the source file)"
+    )]
     DuplicateColumn { table: Arc<str>, place: Place, first: usize, second: usize },
 
     /// A required column that a file does not have
@@ -237,6 +251,14 @@ fn listed(names: &[String]) -> String {
     match names.len().checked_sub(NAMES_MAX) {
         None | Some(0) => shown,
         Some(more) => format!("{shown} and {more} more"),
+    }
+}
+
+/// What to do about a folder. (Of a store, its problem says it.)
+fn if_local(kind: &ReadProblem) -> &'static str {
+    match kind {
+        ReadProblem::System(_) => ": give a directory that exists and may be read",
+        ReadProblem::Store(_) => "",
     }
 }
 

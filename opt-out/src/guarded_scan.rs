@@ -63,6 +63,13 @@ impl GuardedScanExec {
     }
 }
 
+impl GuardedScanExec {
+    /// The table that is scanned.
+    pub(crate) fn table(&self) -> &Arc<str> {
+        &self.task.source.table
+    }
+}
+
 /// The order of a table's rows: ascending by patient. (There are no NULLs to come first or last.)
 pub(crate) fn patient_order(schema: &Schema, key: &str) -> Option<PhysicalSortExpr> {
     let patient_id = Column::new_with_schema(key, schema).ok()?;

@@ -16,7 +16,7 @@ use crate::guarded_scan::GuardedScanExec;
 use crate::policy::{ScanPermit, VerifiedPolicy};
 use crate::predicate::ScanPredicate;
 use crate::request::{ColumnRequest, EnclaveOptions, TableRequest};
-use crate::source::{FileStore, Partitions, SourceDirectory, TableSource};
+use crate::source::{Partitions, SourceDirectory, TableSource};
 
 /// A table that can be read only through its policy: making one takes a [`VerifiedPolicy`], and its rows are masked
 /// before anything else is done with them.
@@ -37,11 +37,10 @@ impl GuardedTable {
         policy: &VerifiedPolicy,
         request: &TableRequest,
         directory: Option<&SourceDirectory>,
-        store: &dyn FileStore,
         options: &EnclaveOptions,
     ) -> Result<Self, SourceError> {
         request.check()?;
-        Self::open_under(policy.permit_scan(request)?, request, directory, store, options)
+        Self::open_under(policy.permit_scan(request)?, request, directory, options)
     }
 
     /// The same, where leave was taken before.
@@ -49,7 +48,6 @@ impl GuardedTable {
         permit: ScanPermit,
         request: &TableRequest,
         directory: Option<&SourceDirectory>,
-        store: &dyn FileStore,
         options: &EnclaveOptions,
     ) -> Result<Self, SourceError> {
         // What rows are judged by is read, whether or not anybody asks for it.
@@ -66,7 +64,7 @@ impl GuardedTable {
             read.columns.iter_mut().skip(index).take(1).for_each(|known| known.required = true);
             (column, index)
         });
-        let source = Arc::new(TableSource::open(&read, directory, store, &permit)?);
+        let source = Arc::new(TableSource::open(&read, directory, &permit)?);
         let (threads, batch_rows) = (options.threads.max(1), options.batch_rows.max(1));
         Ok(Self { permit, source, schema: request.schema(), judged_by, threads, batch_rows })
     }

@@ -15,6 +15,7 @@ mod decode;
 mod delivery;
 mod enclave;
 mod error;
+mod examine;
 mod format;
 mod guarded_scan;
 mod guarded_table;
@@ -24,7 +25,9 @@ mod patient_ids;
 mod patient_order;
 mod policy;
 mod predicate;
+mod problem;
 mod request;
+mod scan_counts;
 mod session;
 mod sort_memory;
 mod source;
@@ -35,6 +38,7 @@ mod tests;
 pub use connector::{ConnectedExtract, Connector, ViewColumn, ViewError};
 pub use enclave::Enclave;
 pub use error::{Place, SourceError, ValueProblem};
+pub use examine::{ColumnReport, FoundTable, Month, Months, TableReport, ViewNeeds, WantedTable, examine};
 pub use guarded_table::GuardedTable;
 pub use patient_ids::{PatientId, PatientIds, patient_id_type};
 pub use peristyle_policy::patients::KeyType;
@@ -42,8 +46,10 @@ pub use policy::{
     PolicyRun, RegisterError, Removed, ScanPermit, TableRemovals, VerifiedPolicy, VerifiedRegister, link_registers,
     read_link, read_registers,
 };
+pub use problem::{ReadProblem, StoreProblem};
 pub use request::{
     Categories, ColumnRequest, ColumnType, EnclaveOptions, FileFormat, Location, PATIENT_ID, PatientKeyColumn,
     RawConversion, TableActivation, TableRequest,
 };
-pub use source::SourceFile;
+pub use scan_counts::{ScanCounts, scan_counts};
+pub use source::{CsvOptions, Extract, FilePattern, LocationError, PatternError, SourceFile, TableLayout};

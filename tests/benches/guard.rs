@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use futures::StreamExt;
 use peristyle_opt_out::{
-    ColumnRequest, ColumnType, Enclave, EnclaveOptions, Location, PATIENT_ID, PatientKeyColumn, PolicyRun,
+    ColumnRequest, ColumnType, Enclave, EnclaveOptions, Extract, Location, PATIENT_ID, PatientKeyColumn, PolicyRun,
     TableActivation, TableRequest, VerifiedPolicy, read_registers,
 };
 use peristyle_policy::counts::CountsFile;
@@ -58,6 +58,7 @@ fn policy_text(registers: &Path) -> String {
 }
 
 fn verified(policy: &Policy, tables: &Path) -> VerifiedPolicy {
+    let tables = &Extract::from(tables);
     let (today, project) = (Day::today(), Name::parse("bench").unwrap());
     let rules = applied_rules(policy, &Permissions::none(), None, &project, today);
     VerifiedPolicy::verify(&PolicyRun {
@@ -125,7 +126,7 @@ fn main() {
     let policy = Policy::parse(policy_text(&registers).as_bytes(), &folder.path().join("policy.toml")).unwrap();
     let all: Vec<_> = policy.registers().collect();
     let started = Instant::now();
-    let read = read_registers(&policy, &all, &tables, Day::today()).unwrap();
+    let read = read_registers(&policy, &all, &Extract::from(&tables), Day::today()).unwrap();
     println!("registers read in {:.2} s: {} patients, practices and registrations", started.elapsed().as_secs_f64(), {
         read.iter().map(|register| register.members).sum::<u64>()
     });

@@ -11,6 +11,7 @@ mod files;
 mod guard;
 mod oracle;
 mod property;
+mod s3;
 mod shared;
 mod spec;
 mod tables;

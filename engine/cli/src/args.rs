@@ -3,6 +3,7 @@
 mod audit;
 mod connector;
 mod policy;
+mod source;
 mod study;
 mod synth;
 
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use self::audit::{AuditCommand, AuditRepair, AuditShow, AuditVerify};
 pub(crate) use self::connector::{ConnectorCommand, ConnectorNew};
 pub(crate) use self::policy::{Counts, PolicyCheck, PolicyCommand, PolicyKeygen, PolicyShow, PolicySign, PolicyVerify};
+pub(crate) use self::source::{SourceCheck, SourceCommand};
 use self::study::project;
 pub(crate) use self::study::{
     DefinitionArguments, Explain, GenerateDataset, GenerateMeasures, SourceArguments, Switch,
@@ -57,6 +59,9 @@ pub(crate) enum Command {
     /// Check a connector, begin one, or list those that come with Peristyle
     #[command(subcommand)]
     Connector(ConnectorCommand),
+    /// Check an extract before a study runs
+    #[command(subcommand)]
+    Source(SourceCommand),
     /// Run recorded cases and compare the answers
     Conformance(Conformance),
     /// Make a synthetic population and run two definitions over it
@@ -78,7 +83,7 @@ impl Command {
             Command::GenerateDataset(command) => command.source.source.is_some(),
             Command::GenerateMeasures(command) => command.source.source.is_some(),
             Command::Explain(command) => command.source.source.is_some(),
-            Command::Policy(_) | Command::Audit(_) | Command::Connector(_) => false,
+            Command::Policy(_) | Command::Audit(_) | Command::Connector(_) | Command::Source(_) => false,
             Command::Conformance(_) | Command::Demo(_) | Command::Synth(_) => false,
         }
     }
@@ -172,6 +177,7 @@ mod tests {
             "peristyle connector check ./asthma-clinic",
             "peristyle connector new asthma-clinic --out d",
             "peristyle connector list",
+            "peristyle source check s.toml --json",
             "peristyle audit show ledger.jsonl --public --json --project p",
             "peristyle audit repair ledger.jsonl",
             "peristyle demo --log-format json --ehrql /opt/ehrql --root r",

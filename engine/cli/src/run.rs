@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use peristyle_model::{Dataset, Definition, Measure};
-use peristyle_opt_out::Enclave;
+use peristyle_opt_out::{Enclave, scan_counts};
 use peristyle_outputs::{DisclosureControl, OutputTarget, PatientKeys, SealedTables, TablesWriter, dataset, measures};
 
 use crate::exit::ExitStatus;
@@ -152,11 +152,45 @@ fn log_metrics(plan: &Arc<dyn ExecutionPlan>, enclave: &Enclave, rows: u64, wall
         Audience::Anyone => {
             let own = plan.metrics().unwrap_or_default();
             let blocks = own.sum_by_name("blocks").map_or(0, |blocks| blocks.as_usize());
-            tracing::info!(policy, rows, blocks, wall_ms = wall.as_millis() as u64, "run finished");
+            let evaluate_ms = own.sum_by_name("time_evaluate").map_or(0, |time| time.as_usize()) / 1_000_000;
+            let scans = scan_counts(plan);
+            for scan in &scans {
+                tracing::debug!(
+                    table = &*scan.table,
+                    rows_read = scan.rows_read,
+                    bytes_read = scan.bytes_read,
+                    rows_removed_by_predicate = scan.rows_removed_by_predicate,
+                    decode_ms = scan.decode_time.as_millis() as u64,
+                    "table read"
+                );
+            }
+            let rows_read: u64 = scans.iter().map(|scan| scan.rows_read).sum();
+            let bytes_read: u64 = scans.iter().map(|scan| scan.bytes_read).sum();
+            let decode_ms: u64 = scans.iter().map(|scan| scan.decode_time.as_millis() as u64).sum();
+            let (wall_ms, peak_mib) = (wall.as_millis() as u64, peak_memory_mib().unwrap_or_default());
+            tracing::info!(
+                policy,
+                rows,
+                rows_read,
+                bytes_read,
+                blocks,
+                decode_ms,
+                evaluate_ms,
+                peak_mib,
+                wall_ms,
+                "run finished"
+            );
         }
         Audience::Researchers => tracing::info!(policy, rows, "run finished"),
     }
     log_operators(plan);
+}
+
+/// The largest resident set of this process so far; where the system tells.
+pub(crate) fn peak_memory_mib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? / 1024)
 }
 
 fn log_operators(plan: &Arc<dyn ExecutionPlan>) {

@@ -3,19 +3,27 @@
 //! ```toml
 //! peristyle_source = 1
 //! connector = "user-facing"       # the tables have the shape of the catalogue already; or "tpp", "./my-connector", …
-//! location = "tables"             # paths are from this file's folder
+//! location = "tables"             # paths are from this file's folder; or "s3://bucket/folder", "az://…", "gs://…"
 //! policy = "policy.toml"
 //! ledger = "audit/ledger.jsonl"
+//!
+//! [tables.clinical_events]        # where its files are not clinical_events.parquet, or clinical_events/
+//! files = "events/year=*/part-*.parquet"
 //! ```
 
+mod tables;
+
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use peristyle_opt_out::{ConnectedExtract, Enclave, EnclaveOptions, VerifiedPolicy};
+use peristyle_connectors::Manifest;
+use peristyle_opt_out::{ConnectedExtract, Enclave, EnclaveOptions, Extract, VerifiedPolicy};
 use serde::Deserialize;
 use toml::Spanned;
 
+use self::tables::TableDocument;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 
@@ -27,8 +35,8 @@ const USER_FACING: &str = "user-facing";
 /// Where everything is that a run under a policy needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SourceFile {
-    /// The folder of tables
-    pub(crate) location: PathBuf,
+    /// Where the tables are
+    pub(crate) extract: Extract,
     /// How the tables are read: [`USER_FACING`], the name of a connector that comes with Peristyle, or a folder's path
     pub(crate) connector: String,
     /// The policy
@@ -42,9 +50,11 @@ pub(crate) struct SourceFile {
 struct Document {
     peristyle_source: Spanned<toml::Value>,
     connector: Spanned<String>,
-    location: Spanned<PathBuf>,
+    location: Spanned<String>,
     policy: Spanned<PathBuf>,
     ledger: Spanned<PathBuf>,
+    #[serde(default)]
+    tables: BTreeMap<Spanned<String>, TableDocument>,
 }
 
 impl SourceFile {
@@ -92,15 +102,25 @@ impl SourceFile {
             );
             return at(document.connector.span(), &problem);
         };
-        for (field, value) in
-            [("location", &document.location), ("policy", &document.policy), ("ledger", &document.ledger)]
-        {
+        for (field, value) in [("policy", &document.policy), ("ledger", &document.ledger)] {
             if value.get_ref().as_os_str().is_empty() {
                 return at(value.span(), &format!("`{field}` is empty: give a path, from this file's folder"));
             }
         }
+        let mut extract = match Extract::at(document.location.get_ref(), folder) {
+            Ok(extract) => extract,
+            Err(error) => return at(document.location.span(), &format!("`location` {error}")),
+        };
+        for (table, document) in &document.tables {
+            match document.layout() {
+                Ok(layout) => extract = extract.with_layout(table.get_ref().as_str().into(), layout),
+                Err((span, problem)) => {
+                    return at(span.unwrap_or(table.span()), &format!("table `{}`: {problem}", table.get_ref()));
+                }
+            }
+        }
         Ok(Self {
-            location: folder.join(document.location.get_ref()),
+            extract,
             connector,
             policy: folder.join(document.policy.get_ref()),
             ledger: folder.join(document.ledger.get_ref()),
@@ -114,12 +134,10 @@ impl SourceFile {
     /// # Errors
     /// A connector that is not there or not right.
     pub(crate) fn extracts(&self) -> Result<Vec<ConnectedExtract>, Failure> {
-        if self.connector == USER_FACING {
-            return Ok(Vec::new());
-        }
-        let manifest = peristyle_connectors::load(&self.connector)
-            .map_err(|error| Failure::new(ExitStatus::Files, error.to_string()))?;
-        Ok(vec![ConnectedExtract { connector: manifest.connector, location: self.location.clone() }])
+        let manifest = self.manifest()?.into_iter();
+        let connected =
+            |manifest: Manifest| ConnectedExtract { connector: manifest.connector, location: self.extract.clone() };
+        Ok(manifest.map(connected).collect())
     }
 
     /// Opens the tables, through the connectors of [`Self::extracts`] where there are any.
@@ -133,9 +151,21 @@ impl SourceFile {
         options: EnclaveOptions,
     ) -> Result<Enclave, Failure> {
         if extracts.is_empty() {
-            return Ok(Enclave::open_tables(&self.location, policy, options)?);
+            return Ok(Enclave::open_tables(self.extract.clone(), policy, options)?);
         }
         Ok(Enclave::open_extracts(extracts, policy, options)?)
+    }
+
+    /// The connector; `None` where the tables are user-facing ones already.
+    ///
+    /// # Errors
+    /// A connector that is not there or not right.
+    pub(crate) fn manifest(&self) -> Result<Option<Manifest>, Failure> {
+        if self.connector == USER_FACING {
+            return Ok(None);
+        }
+        let loaded = peristyle_connectors::load(&self.connector);
+        loaded.map(Some).map_err(|error| Failure::new(ExitStatus::Files, error.to_string()))
     }
 
     /// How ledgers name the connector: of a path, its last part.
@@ -165,7 +195,7 @@ ledger = "audit/ledger.jsonl"
     fn paths_are_from_the_file_s_folder() {
         let source = SourceFile::parse(WHOLE, Path::new("/srv/place/source.toml")).unwrap();
         let expected = SourceFile {
-            location: PathBuf::from("/srv/place/tables"),
+            extract: Extract::from("/srv/place/tables"),
             connector: "user-facing".to_owned(),
             policy: PathBuf::from("/etc/peristyle/policy.toml"),
             ledger: PathBuf::from("/srv/place/audit/ledger.jsonl"),

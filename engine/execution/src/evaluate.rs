@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::BooleanArray;
 use arrow::buffer::BooleanBuffer;
@@ -78,7 +79,9 @@ impl<'a> Evaluation<'a> {
         let program = self.program;
         for (slot, step) in program.steps.iter().enumerate().filter(|(_, step)| chosen(step)) {
             let mut faults = FaultRows::default();
+            let started = Instant::now();
             let held = self.step(step, &mut faults)?;
+            program.times.add(slot, started.elapsed());
             if (!faults.0.is_empty() || !self.taints.is_empty())
                 && let Some(taint) = self.taint(slot, step, &held, &faults)?
             {

@@ -15,14 +15,14 @@ pub fn explain_plan(plan: &dyn ExecutionPlan, with_metrics: bool) -> String {
     displayable.indent(false).to_string()
 }
 
-/// The program of a plan: its tables with the columns read and the rows that can matter, and its steps in order.
-/// Empty if the plan is none of this crate's.
-pub fn explain_program(plan: &dyn ExecutionPlan) -> String {
+/// The program of a plan: its tables with the columns read and the rows that can matter, and its steps in order; with
+/// what each step took once it has run. Empty if the plan is none of this crate's.
+pub fn explain_program(plan: &dyn ExecutionPlan, with_metrics: bool) -> String {
     let any: &dyn std::any::Any = plan;
-    any.downcast_ref::<PatientBlockExec>().map(|exec| program_text(exec.program())).unwrap_or_default()
+    any.downcast_ref::<PatientBlockExec>().map(|exec| program_text(exec.program(), with_metrics)).unwrap_or_default()
 }
 
-fn program_text(program: &Program) -> String {
+fn program_text(program: &Program, with_metrics: bool) -> String {
     let mut text = String::from("tables\n");
     for (table, needs) in program.tables.iter().zip(&program.needs) {
         let schema = match table.source {
@@ -39,7 +39,11 @@ fn program_text(program: &Program) -> String {
     text.push_str("steps\n");
     for (slot, step) in program.steps.iter().enumerate() {
         let varies = if step.varies { " (per interval)" } else { "" };
-        let _ = writeln!(text, "  {slot}: {}{varies}", step_text(program, step));
+        let took = match with_metrics {
+            true => format!("{:>10.1} ms", program.times.of(slot).as_secs_f64() * 1e3),
+            false => String::new(),
+        };
+        let _ = writeln!(text, "{took}  {slot}: {}{varies}", step_text(program, step));
     }
     text
 }

@@ -31,3 +31,4 @@ pub use error::ExecutionError;
 pub use explain::{explain_plan, explain_program};
 pub use options::ExecutionOptions;
 pub use study::{dataset_plan, measures_plan};
+pub use tables::whole_table;

@@ -47,15 +47,31 @@ pub(crate) fn request(
         TableSource::Catalogue(_) => format!("{}.{}", schema.name.module, schema.name.name).into(),
         TableSource::Inline(_) => Arc::from("inline table of the definition"),
     };
-    let activation = match &schema.activation {
-        ActivationFilter::NotApplied => TableActivation::NotApplied,
-        ActivationFilter::ByColumn(column) => TableActivation::ByColumn(column.clone()),
-        ActivationFilter::Unstated => TableActivation::Unstated,
-    };
+    let activation = activation(schema);
     let key_type = if matches!(location, Location::Given(_)) { KeyType::Int } else { key_type };
     let patient_key = Some(PatientKeyColumn::of(PATIENT_ID.into(), key_type));
     let one_row_per_patient = table.one_row_per_patient;
     Ok(TableRequest { name, location, patient_key, activation, one_row_per_patient, columns })
+}
+
+/// The request for all columns of a table of the catalogue.
+pub fn whole_table(schema: &TableSchema, key_type: KeyType) -> TableRequest {
+    TableRequest {
+        name: format!("{}.{}", schema.name.module, schema.name.name).into(),
+        location: Location::Table(schema.table.clone()),
+        patient_key: Some(PatientKeyColumn::of(PATIENT_ID.into(), key_type)),
+        activation: activation(schema),
+        one_row_per_patient: schema.one_row_per_patient,
+        columns: schema.columns.iter().map(column_request).collect(),
+    }
+}
+
+fn activation(schema: &TableSchema) -> TableActivation {
+    match &schema.activation {
+        ActivationFilter::NotApplied => TableActivation::NotApplied,
+        ActivationFilter::ByColumn(column) => TableActivation::ByColumn(column.clone()),
+        ActivationFilter::Unstated => TableActivation::Unstated,
+    }
 }
 
 fn column_type(physical: Physical) -> ColumnType {

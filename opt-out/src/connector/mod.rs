@@ -7,11 +7,12 @@ mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use peristyle_policy::Name;
 use peristyle_policy::patients::KeyType;
+
+use crate::source::Extract;
 
 pub(crate) use provider::RawTables;
 pub(crate) use views::{Exactly, PlannedView};
@@ -22,8 +23,8 @@ pub use views::{ViewColumn, ViewError};
 pub struct ConnectedExtract {
     /// The connector
     pub connector: Connector,
-    /// The directory of the raw tables
-    pub location: PathBuf,
+    /// Where its raw tables are
+    pub location: Extract,
 }
 
 /// A connector: what may be read of an extract, and how it becomes user-facing tables.

@@ -65,7 +65,7 @@ impl RawColumnSpec {
 
 impl Connector {
     /// All columns of a raw table, as they may be asked for.
-    pub(super) fn request(&self, name: &Arc<str>, table: &RawTable) -> TableRequest {
+    pub(crate) fn request(&self, name: &Arc<str>, table: &RawTable) -> TableRequest {
         let patient_key = self.key_of(table).map(|(column, key_type)| PatientKeyColumn {
             name: Arc::clone(column),
             key_type,
@@ -89,8 +89,12 @@ impl Connector {
 
 impl RawTables {
     /// Takes leave to read each of a connector's tables. No file is opened.
-    pub(crate) fn permitted(extract: &ConnectedExtract, parts: &Arc<EnclaveParts>) -> Result<Self, SourceError> {
-        let directory = Arc::new(SourceDirectory::open(&extract.location)?);
+    pub(crate) fn permitted(
+        extract: &ConnectedExtract,
+        directory: SourceDirectory,
+        parts: &Arc<EnclaveParts>,
+    ) -> Result<Self, SourceError> {
+        let directory = Arc::new(directory);
         let connector = &extract.connector;
         let provider = |(name, table): (&Arc<str>, &RawTable)| {
             let request = connector.request(name, table);
@@ -138,7 +142,7 @@ impl RawTableProvider {
         let (parts, permit) = (&self.parts, self.permit.clone()?);
         let open = |request: &TableRequest| {
             let directory = Some(self.directory.as_ref());
-            GuardedTable::open_under(permit.clone(), request, directory, parts.store.as_ref(), &parts.options)
+            GuardedTable::open_under(permit.clone(), request, directory, &parts.options)
         };
         match open(&request) {
             Err(SourceError::TableMissing { .. }) if self.may_be_absent => {

@@ -40,16 +40,7 @@ impl Connector {
     /// Plans every view over the raw tables as the manifest has them, and holds it against the columns that `expected`
     /// tells for the table. Opens nothing. Not to be called where asynchronous code runs.
     pub fn check_views(&self, expected: &dyn Fn(&str) -> Option<Vec<ViewColumn>>) -> Vec<ViewError> {
-        let context = SessionContext::new_with_config(SessionConfig::new().with_information_schema(false));
-        let mut errors = Vec::new();
-        for (name, table) in &self.raw {
-            let empty = EmptyTable::new(self.request(name, table).schema());
-            let registered = context.register_table(TableReference::bare(name.as_ref()), Arc::new(empty));
-            if registered.is_err() {
-                let reason = "cannot be planned: a raw table of this name cannot be registered".to_owned();
-                errors.push(ViewError { table: Arc::clone(name), file: "manifest.toml".into(), reason });
-            }
-        }
+        let (context, mut errors) = self.empty_session();
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return errors };
         for (table, view) in &self.views {
             let error = |reason: String| ViewError { table: Arc::clone(table), file: Arc::clone(&view.file), reason };
@@ -63,6 +54,21 @@ impl Connector {
             errors.extend(checked.err().map(error));
         }
         errors
+    }
+
+    /// A session of the raw tables as the manifest has them, without rows.
+    pub(crate) fn empty_session(&self) -> (SessionContext, Vec<ViewError>) {
+        let context = SessionContext::new_with_config(SessionConfig::new().with_information_schema(false));
+        let mut errors = Vec::new();
+        for (name, table) in &self.raw {
+            let empty = EmptyTable::new(self.request(name, table).schema());
+            let registered = context.register_table(TableReference::bare(name.as_ref()), Arc::new(empty));
+            if registered.is_err() {
+                let reason = "cannot be planned: a raw table of this name cannot be registered".to_owned();
+                errors.push(ViewError { table: Arc::clone(name), file: "manifest.toml".into(), reason });
+            }
+        }
+        (context, errors)
     }
 
     /// Plans a view in a session that has the raw tables, and checks where its rows come from.

@@ -13,13 +13,17 @@ use crate::error::{Place, SourceError};
 use crate::policy::ScanPermit;
 use crate::request::TableRequest;
 use crate::source::{
-    ColumnIndices, Flow, OpenedFile, RawBatch, RawColumn, RawSink, ReadRequest, Segment, Sequential, StoredFile,
+    ColumnIndices, CsvOptions, Flow, Head, OpenedFile, RawBatch, RawColumn, RawSink, ReadRequest, Segment, Sequential,
+    StoredFile,
 };
 
 const EMPTY: &str = "is empty: it has not even a header";
 const CUT_SHORT: &str = "is cut short: the gzip stream has no end";
 const NOT_GZIP: &str = "is not valid gzip, or is damaged";
+const UNSPLIT: &str = "has one column, with `;`, `|` or a tab in its name: if that stands between cells, say so in the source \
+                       file (`delimiter`)";
 const CELLS: &str = "has more or fewer cells than the header";
+const CELLS_BY_LAYOUT: &str = "has more or fewer cells than the source file's `columns`";
 
 /// A CSV file whose header has been read.
 #[derive(Debug)]
@@ -29,7 +33,8 @@ pub(crate) struct CsvFile {
     place: Place,
     file: Arc<dyn StoredFile>,
     is_gzip: bool,
-    cells: usize,
+    options: CsvOptions,
+    names: Vec<Vec<u8>>,
     indices: ColumnIndices,
     segments: [Segment; 1],
 }
@@ -51,41 +56,61 @@ impl At<'_> {
             RecordFault::Io(error) => match error.kind() {
                 std::io::ErrorKind::UnexpectedEof if self.is_gzip => CUT_SHORT,
                 std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData if self.is_gzip => NOT_GZIP,
-                kind => return SourceError::Unreadable { table, file: Arc::clone(self.path), kind },
+                _ => {
+                    let (file, kind) = (Arc::clone(self.path), (&error).into());
+                    return SourceError::Unreadable { table, file, kind };
+                }
             },
         };
         SourceError::Malformed { table, place, row: self.row, problem }
     }
 }
 
-fn records(file: &Arc<dyn StoredFile>, is_gzip: bool, bytes_read: Count) -> Result<RecordReader, RecordFault> {
+fn records(
+    file: &Arc<dyn StoredFile>,
+    (is_gzip, options): (bool, &CsvOptions),
+    bytes_read: Count,
+) -> Result<RecordReader, RecordFault> {
     let bytes = Sequential::new(Arc::clone(file), bytes_read);
     let input: Box<dyn Read> =
         if is_gzip { Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, bytes))) } else { Box::new(bytes) };
-    RecordReader::new(input)
+    RecordReader::new(input, options.delimiter, options.is_quoted)
+}
+
+/// The names in a file's header.
+fn names_in(file: &Arc<dyn StoredFile>, how: (bool, &CsvOptions)) -> Result<Vec<Vec<u8>>, RecordFault> {
+    let mut header = records(file, how, Count::new())?;
+    if !header.advance()? {
+        return Err(RecordFault::Damaged(EMPTY));
+    }
+    let mut names = vec![Vec::new(); header.cells()];
+    for (index, name) in names.iter_mut().enumerate() {
+        header.cell(index, name);
+    }
+    Ok(names)
 }
 
 impl CsvFile {
     pub(crate) fn open(
         file: Arc<dyn StoredFile>,
         path: &Arc<Path>,
-        is_gzip: bool,
+        (is_gzip, options): (bool, &CsvOptions),
         request: &TableRequest,
     ) -> Result<Self, SourceError> {
         let place = Place::File(Arc::clone(path));
         let at = At { table: &request.name, path, is_gzip, row: None };
-        let mut header = records(&file, is_gzip, Count::new()).map_err(|fault| at.error(fault))?;
-        if !header.advance().map_err(|fault| at.error(fault))? {
-            return Err(at.error(RecordFault::Damaged(EMPTY)));
-        }
-        let mut names = vec![Vec::new(); header.cells()];
-        for (index, name) in names.iter_mut().enumerate() {
-            header.cell(index, name);
+        let names = match &options.columns {
+            Some(names) => names.iter().map(|name| name.as_bytes().to_vec()).collect(),
+            None => names_in(&file, (is_gzip, options)).map_err(|fault| at.error(fault))?,
+        };
+        let is_unsplit = |name: &Vec<u8>| name.iter().any(|byte| matches!(byte, b';' | b'|' | b'\t'));
+        if names.len() == 1 && names.iter().any(is_unsplit) {
+            return Err(at.error(RecordFault::Damaged(UNSPLIT)));
         }
         let indices = ColumnIndices::find(names.iter().map(Vec::as_slice), request, &place)?;
         let segments = [Segment { weight: file.size(), patients: None }];
-        let (table, path) = (Arc::clone(&request.name), Arc::clone(path));
-        Ok(Self { table, path, place, file, is_gzip, cells: names.len(), indices, segments })
+        let (table, path, options) = (Arc::clone(&request.name), Arc::clone(path), options.clone());
+        Ok(Self { table, path, place, file, is_gzip, options, names, indices, segments })
     }
 
     fn at(&self, row: Option<u64>) -> At<'_> {
@@ -105,11 +130,12 @@ impl TextColumn {
         Self { cell, text: BinaryBuilder::new() }
     }
 
-    fn take_from(&mut self, records: &RecordReader, scratch: &mut Vec<u8>) {
+    fn take_from(&mut self, records: &RecordReader, null_texts: &[String], scratch: &mut Vec<u8>) {
         let Some(cell) = self.cell else { return };
         records.cell(cell, scratch);
         match scratch.as_slice() {
             b"" => self.text.append_null(),
+            text if null_texts.iter().any(|null| null.as_bytes() == text) => self.text.append_null(),
             text => self.text.append_value(text),
         }
     }
@@ -132,11 +158,22 @@ impl OpenedFile for CsvFile {
         false
     }
 
+    fn head(&self) -> Head {
+        Head { names: self.names.clone(), schema: None }
+    }
+
+    fn stored(&self) -> Option<&Arc<dyn StoredFile>> {
+        Some(&self.file)
+    }
+
     fn read(&self, _permit: &ScanPermit, request: &ReadRequest<'_>, sink: RawSink<'_>) -> Result<(), SourceError> {
         let header = self.at(None);
         let bytes_read = request.bytes_read.clone();
-        let mut records = records(&self.file, self.is_gzip, bytes_read).map_err(|fault| header.error(fault))?;
-        records.advance().map_err(|fault| header.error(fault))?;
+        let how = (self.is_gzip, &self.options);
+        let mut records = records(&self.file, how, bytes_read).map_err(|fault| header.error(fault))?;
+        if self.options.columns.is_none() {
+            records.advance().map_err(|fault| header.error(fault))?;
+        }
 
         let cell_of = |&column: &usize| TextColumn::new(self.indices.columns.get(column).copied().flatten());
         let mut columns: Vec<TextColumn> = request.columns.iter().map(cell_of).collect();
@@ -146,11 +183,12 @@ impl OpenedFile for CsvFile {
             let at = self.at(Some(first_row + rows as u64));
             let more = records.advance().map_err(|fault| at.error(fault))?;
             if more {
-                if records.cells() != self.cells {
-                    return Err(at.error(RecordFault::Damaged(CELLS)));
+                if records.cells() != self.names.len() {
+                    let problem = if self.options.columns.is_none() { CELLS } else { CELLS_BY_LAYOUT };
+                    return Err(at.error(RecordFault::Damaged(problem)));
                 }
                 for column in columns.iter_mut().chain([&mut patients]) {
-                    column.take_from(&records, &mut scratch);
+                    column.take_from(&records, &self.options.null_texts, &mut scratch);
                 }
                 rows += 1;
             }

@@ -1,4 +1,5 @@
-//! Records of a CSV stream (RFC 4180), strictly: what is not well-formed is refused, not repaired.
+//! Records of a CSV stream (RFC 4180, but for another delimiter or without quotation), strictly: what is not well-formed is
+//! refused, not repaired.
 
 use std::io::{self, Read};
 
@@ -31,6 +32,8 @@ struct Cell {
 /// Reads records one after another.
 pub(super) struct RecordReader {
     input: Box<dyn Read>,
+    delimiter: u8,
+    is_quoted: bool,
     buffer: Vec<u8>,
     /// Where the next record begins, and where what has been read ends
     start: usize,
@@ -45,9 +48,9 @@ enum Scan {
 }
 
 impl RecordReader {
-    pub(super) fn new(input: Box<dyn Read>) -> Result<Self, RecordFault> {
+    pub(super) fn new(input: Box<dyn Read>, delimiter: u8, is_quoted: bool) -> Result<Self, RecordFault> {
         let (buffer, cells) = (Vec::new(), Vec::new());
-        let mut reader = Self { input, buffer, start: 0, end: 0, exhausted: false, cells };
+        let mut reader = Self { input, delimiter, is_quoted, buffer, start: 0, end: 0, exhausted: false, cells };
         while reader.end < BYTE_ORDER_MARK.len() && !reader.exhausted {
             reader.fill()?;
         }
@@ -126,15 +129,16 @@ impl RecordReader {
         let bytes = self.buffer.get(..self.end).unwrap_or_default();
         let mut at = self.start;
         loop {
-            let found = if bytes.get(at) == Some(&b'"') {
-                quoted(bytes, at, self.exhausted)?
+            let how = (self.delimiter, self.is_quoted);
+            let found = if self.is_quoted && bytes.get(at) == Some(&b'"') {
+                quoted(bytes, at, self.delimiter, self.exhausted)?
             } else {
-                plain(bytes, at, self.exhausted)?
+                plain(bytes, at, how, self.exhausted)?
             };
             let Some((cell, end)) = found else { return Ok(Scan::Incomplete) };
             self.cells.push(cell);
             match end {
-                CellEnd::Comma(next) => at = next,
+                CellEnd::Cell(next) => at = next,
                 CellEnd::Record(next) => return Ok(Scan::Record { next }),
             }
         }
@@ -143,20 +147,28 @@ impl RecordReader {
 
 /// Where the next cell or record begins.
 enum CellEnd {
-    Comma(usize),
+    Cell(usize),
     Record(usize),
 }
 
 /// A cell and where it ends; None where more bytes are needed to tell.
 type FoundCell = Option<(Cell, CellEnd)>;
 
-fn plain(bytes: &[u8], from: usize, exhausted: bool) -> Result<FoundCell, RecordFault> {
+fn plain(
+    bytes: &[u8],
+    from: usize,
+    (delimiter, is_quoted): (u8, bool),
+    exhausted: bool,
+) -> Result<FoundCell, RecordFault> {
     let rest = bytes.get(from..).unwrap_or_default();
-    let length = rest.iter().position(|byte| matches!(byte, b',' | b'\n' | b'"'));
+    let is_end = |byte: u8| byte == delimiter || byte == b'\n' || (is_quoted && byte == b'"');
+    let length = rest.iter().position(|byte| is_end(*byte));
     let to = from + length.unwrap_or(rest.len());
     let end = match bytes.get(to) {
-        Some(b'"') => return Err(RecordFault::Damaged(QUOTE_INSIDE)),
-        Some(b',') => return Ok(Some((Cell { from, to, doubled: false }, CellEnd::Comma(to + 1)))),
+        Some(b'"') if is_quoted => return Err(RecordFault::Damaged(QUOTE_INSIDE)),
+        Some(byte) if *byte == delimiter => {
+            return Ok(Some((Cell { from, to, doubled: false }, CellEnd::Cell(to + 1))));
+        }
         Some(_) => CellEnd::Record(to + 1),
         None if exhausted => CellEnd::Record(to),
         None => return Ok(None),
@@ -165,7 +177,7 @@ fn plain(bytes: &[u8], from: usize, exhausted: bool) -> Result<FoundCell, Record
     Ok(Some((Cell { from, to: to - usize::from(ends_in_return), doubled: false }, end)))
 }
 
-fn quoted(bytes: &[u8], opening: usize, exhausted: bool) -> Result<FoundCell, RecordFault> {
+fn quoted(bytes: &[u8], opening: usize, delimiter: u8, exhausted: bool) -> Result<FoundCell, RecordFault> {
     let from = opening + 1;
     let (mut at, mut doubled) = (from, false);
     let to = loop {
@@ -186,7 +198,7 @@ fn quoted(bytes: &[u8], opening: usize, exhausted: bool) -> Result<FoundCell, Re
     let cell = Cell { from, to, doubled };
     match (bytes.get(to + 1), bytes.get(to + 2)) {
         (None, _) => Ok(Some((cell, CellEnd::Record(to + 1)))),
-        (Some(b','), _) => Ok(Some((cell, CellEnd::Comma(to + 2)))),
+        (Some(byte), _) if *byte == delimiter => Ok(Some((cell, CellEnd::Cell(to + 2)))),
         (Some(b'\n'), _) => Ok(Some((cell, CellEnd::Record(to + 2)))),
         (Some(b'\r'), Some(b'\n')) => Ok(Some((cell, CellEnd::Record(to + 3)))),
         (Some(b'\r'), None) if exhausted => Ok(Some((cell, CellEnd::Record(to + 2)))),

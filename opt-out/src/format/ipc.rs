@@ -1,6 +1,6 @@
 //! Arrow IPC files. Blocks are read by their place in the footer, checked against the file's length first.
 
-use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::ORDERED_BY_KEY;
 use crate::error::{Place, SourceError};
 use crate::policy::ScanPermit;
 use crate::request::TableRequest;
-use crate::source::{ColumnIndices, Flow, OpenedFile, RawSink, ReadRequest, Segment, StoredFile};
+use crate::source::{ColumnIndices, Flow, Head, OpenedFile, RawSink, ReadRequest, Segment, StoredFile};
 
 /// Footer length (4 bytes) and magic (6 bytes), at the end of the file.
 const TRAILER_BYTES: u64 = 10;
@@ -39,8 +39,7 @@ pub(crate) struct IpcFile {
     blocks: Vec<BlockOfRows>,
     segments: Vec<Segment>,
     ordered: bool,
-    /// The schema's own
-    pairs: HashMap<String, String>,
+    schema: Arc<Schema>,
 }
 
 #[derive(Debug)]
@@ -64,10 +63,18 @@ impl Opening<'_> {
 
     fn read(&self, offset: u64, length: u64, problem: &'static str) -> Result<Bytes, SourceError> {
         let length = usize::try_from(length).map_err(|_| self.damaged(problem))?;
-        self.file.read_at(offset, length).map_err(|error| match error.kind() {
+        self.file.read_at(offset, length).map_err(|error| self.failed(&error, problem))
+    }
+
+    fn failed(&self, error: &std::io::Error, problem: &'static str) -> SourceError {
+        match error.kind() {
             std::io::ErrorKind::UnexpectedEof => self.damaged(problem),
-            kind => SourceError::Unreadable { table: Arc::clone(self.table), file: Arc::clone(self.path), kind },
-        })
+            _ => self.unreadable(error),
+        }
+    }
+
+    fn unreadable(&self, error: &std::io::Error) -> SourceError {
+        SourceError::Unreadable { table: Arc::clone(self.table), file: Arc::clone(self.path), kind: error.into() }
     }
 
     fn footer(&self) -> Result<Bytes, SourceError> {
@@ -79,19 +86,28 @@ impl Opening<'_> {
         self.read(start, length, BAD_FOOTER)
     }
 
-    /// A whole block, or its metadata alone.
-    fn block(&self, block: &Block, metadata_only: bool, problem: &'static str) -> Result<Buffer, SourceError> {
+    /// A whole block.
+    fn block(&self, block: &Block, problem: &'static str) -> Result<Buffer, SourceError> {
         let (offset, metadata, body) = block_range(block).ok_or_else(|| self.damaged(problem))?;
-        let length = if metadata_only { Some(metadata) } else { metadata.checked_add(body) };
-        let bytes = self.read(offset, length.ok_or_else(|| self.damaged(problem))?, problem)?;
+        let length = metadata.checked_add(body).ok_or_else(|| self.damaged(problem))?;
+        let bytes = self.read(offset, length, problem)?;
         Ok(Buffer::from(bytes))
     }
 
-    /// How many rows a block has, by its metadata, which must not point out of the block.
-    fn block_rows(&self, block: &Block) -> Result<u64, SourceError> {
-        let metadata = self.block(block, true, BAD_BLOCK)?;
-        let rows = message_of(&metadata).and_then(|message| checked_rows(message.header_as_record_batch()?, block));
-        rows.ok_or_else(|| self.damaged(BAD_BLOCK))
+    /// How many rows each block has, by its metadata, which must not point out of the block.
+    fn rows_of(&self, blocks: &[Block]) -> Result<Vec<u64>, SourceError> {
+        let bad = || self.damaged(BAD_BLOCK);
+        let metadata = |block: &Block| {
+            let (offset, metadata, _) = block_range(block)?;
+            Some(offset..offset.checked_add(metadata)?)
+        };
+        let ranges: Vec<Range<u64>> = blocks.iter().map(metadata).collect::<Option<_>>().ok_or_else(bad)?;
+        let metadata = self.file.read_many(&ranges).map_err(|error| self.failed(&error, BAD_BLOCK))?;
+        let rows = |(block, metadata): (&Block, &Bytes)| {
+            let rows = message_of(metadata).and_then(|message| checked_rows(message.header_as_record_batch()?, block));
+            rows.ok_or_else(bad)
+        };
+        blocks.iter().zip(&metadata).map(rows).collect()
     }
 
     /// The same check for a dictionary.
@@ -145,29 +161,29 @@ impl IpcFile {
         let key = request.patient_key.as_ref().map(|key| key.name.as_ref());
         let ordered = key.is_some() && schema.metadata().get(ORDERED_BY_KEY).map(String::as_str) == key;
 
-        let pairs = schema.metadata().clone();
         let every_column: Vec<usize> = (0..request.columns.len()).collect();
         let projection = indices.projection(&every_column);
-        let mut decoder = FileDecoder::new(schema, footer.version()).with_projection(projection.clone());
+        let mut decoder = FileDecoder::new(Arc::clone(&schema), footer.version()).with_projection(projection.clone());
         for block in footer.dictionaries().into_iter().flatten() {
-            let buffer = opening.block(block, false, BAD_DICTIONARY)?;
+            let buffer = opening.block(block, BAD_DICTIONARY)?;
             opening.check_dictionary(block, &buffer)?;
             decoder.read_dictionary(block, &buffer).map_err(|_| opening.damaged(BAD_DICTIONARY))?;
         }
         let (mut blocks, mut segments, mut first_row) = (Vec::new(), Vec::new(), 1);
-        for block in footer.recordBatches().into_iter().flatten() {
-            let rows = opening.block_rows(block)?;
-            blocks.push(BlockOfRows { block: *block, first_row });
+        let batches: Vec<Block> = footer.recordBatches().into_iter().flatten().copied().collect();
+        let batch_rows = opening.rows_of(&batches)?;
+        for (block, rows) in batches.into_iter().zip(batch_rows) {
+            blocks.push(BlockOfRows { block, first_row });
             segments.push(Segment { weight: rows, patients: None });
             first_row += rows;
         }
         let (table, path) = (Arc::clone(&request.name), Arc::clone(path));
-        Ok(Self { table, path, place, file, decoder, projection, indices, blocks, segments, ordered, pairs })
+        Ok(Self { table, path, place, file, decoder, projection, indices, blocks, segments, ordered, schema })
     }
 
     fn decode(&self, block: &Block, request: &ReadRequest<'_>) -> Result<Option<RecordBatch>, SourceError> {
         let opening = Opening { table: &self.table, path: &self.path, file: self.file.as_ref() };
-        let buffer = opening.block(block, false, BAD_BLOCK)?;
+        let buffer = opening.block(block, BAD_BLOCK)?;
         request.bytes_read.add(buffer.len());
         self.decoder.read_record_batch(block, &buffer).map_err(|_| opening.damaged(BAD_BLOCK))
     }
@@ -186,8 +202,16 @@ impl OpenedFile for IpcFile {
         self.ordered
     }
 
+    fn head(&self) -> Head {
+        Head::typed(&self.schema)
+    }
+
+    fn stored(&self) -> Option<&Arc<dyn StoredFile>> {
+        Some(&self.file)
+    }
+
     fn metadata(&self, name: &str) -> Option<String> {
-        self.pairs.get(name).cloned()
+        self.schema.metadata().get(name).cloned()
     }
 
     fn read(&self, _permit: &ScanPermit, request: &ReadRequest<'_>, sink: RawSink<'_>) -> Result<(), SourceError> {

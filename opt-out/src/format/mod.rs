@@ -6,6 +6,7 @@ pub(crate) mod given;
 pub(crate) mod ipc;
 pub(crate) mod parquet;
 mod parquet_chunks;
+mod parquet_days;
 mod parquet_order;
 
 /// The key of a file's or schema's metadata by which it promises that its rows ascend by a column.

@@ -16,11 +16,14 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy};
 
 use super::parquet_chunks::{WantedChunks, WholeFile};
+use super::parquet_days::day_span;
 use super::parquet_order::{patient_range, promises_order};
 use crate::error::{Place, SourceError};
+use crate::examine::DaySpan;
 use crate::policy::ScanPermit;
+use crate::problem::ReadProblem;
 use crate::request::{ColumnType, TableRequest};
-use crate::source::{ColumnIndices, Flow, OpenedFile, RawSink, ReadRequest, RowSink, Segment, StoredFile};
+use crate::source::{ColumnIndices, Flow, Head, OpenedFile, RawSink, ReadRequest, RowSink, Segment, StoredFile};
 
 /// Most rows of which the deciding columns are held while the others are read: a row group may be of any size.
 const ROWS_IN_TWO_PASSES_MAX: usize = 1 << 21;
@@ -66,7 +69,11 @@ impl ParquetFile {
         };
         // What a page index would save is not used yet.
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Skip);
-        let metadata = ArrowReaderMetadata::load(&WholeFile(Arc::clone(&file)), options.clone()).map_err(damaged)?;
+        let whole = WholeFile::new(Arc::clone(&file));
+        let metadata = ArrowReaderMetadata::load(&whole, options.clone()).map_err(|error| match whole.failure() {
+            None | Some(ReadProblem::System(std::io::ErrorKind::UnexpectedEof)) => damaged(error),
+            Some(kind) => SourceError::Unreadable { table: Arc::clone(&table), file: Arc::clone(path), kind },
+        })?;
         let indices = ColumnIndices::find_typed(metadata.schema(), request, &place)?;
         let schema = with_dictionaries(metadata.schema(), &indices, request);
         let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options.with_schema(schema))
@@ -103,12 +110,13 @@ impl ParquetFile {
     /// In words of our own: the text of the decoder's error may hold a value.
     fn failed(&self, chunks: &WantedChunks) -> SourceError {
         match chunks.failure() {
-            None | Some(std::io::ErrorKind::UnexpectedEof) => self.damaged(BAD_GROUP),
-            Some(kind) => {
-                let (table, file) = (Arc::clone(&self.table), Arc::clone(&self.path));
-                SourceError::Unreadable { table, file, kind }
-            }
+            None | Some(ReadProblem::System(std::io::ErrorKind::UnexpectedEof)) => self.damaged(BAD_GROUP),
+            Some(kind) => self.unreadable(kind),
         }
+    }
+
+    fn unreadable(&self, kind: ReadProblem) -> SourceError {
+        SourceError::Unreadable { table: Arc::clone(&self.table), file: Arc::clone(&self.path), kind }
     }
 
     /// Where the wanted columns of a row group are.
@@ -165,6 +173,18 @@ impl OpenedFile for ParquetFile {
 
     fn promises_order(&self) -> bool {
         self.ordered
+    }
+
+    fn head(&self) -> Head {
+        Head::typed(self.metadata.schema())
+    }
+
+    fn days(&self, column: &str) -> Option<DaySpan> {
+        day_span(&self.metadata, column)
+    }
+
+    fn stored(&self) -> Option<&Arc<dyn StoredFile>> {
+        Some(&self.file)
     }
 
     fn metadata(&self, name: &str) -> Option<String> {
@@ -265,6 +285,7 @@ impl ParquetFile {
     ) -> Result<Flow, SourceError> {
         let ranges = self.ranges(group.row_group, projection)?;
         let chunks = WantedChunks::new(Arc::clone(&self.file), ranges, request.bytes_read.clone());
+        let chunks = chunks.begun().map_err(|error| self.unreadable(error.into()))?;
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), projection.iter().copied());
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks.clone(), self.metadata.clone())
             .with_row_groups(vec![group.row_group])

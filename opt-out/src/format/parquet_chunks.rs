@@ -9,19 +9,48 @@ use datafusion::physical_plan::metrics::Count;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
+use crate::problem::ReadProblem;
 use crate::source::StoredFile;
 
-/// Bytes read at a time from a column: enough that a page is seldom cut in two, small enough that a row group of any
-/// size costs little memory.
-const WINDOW_BYTES: u64 = 1 << 20;
+/// Most bytes of a row group that are asked for together, where the store is far away.
+const TOGETHER_BYTES_MAX: u64 = 64 << 20;
+
+/// Why the store last failed: the decoder's errors keep only a text.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Failure(Arc<Mutex<Option<ReadProblem>>>);
+
+impl Failure {
+    /// How the store failed, if that is why decoding failed.
+    pub(super) fn problem(&self) -> Option<ReadProblem> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, error: &io::Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.into());
+    }
+}
 
 /// Reads a file's footer: any part of it.
 #[derive(Debug)]
-pub(super) struct WholeFile(pub(super) Arc<dyn StoredFile>);
+pub(super) struct WholeFile {
+    file: Arc<dyn StoredFile>,
+    failure: Failure,
+}
+
+impl WholeFile {
+    pub(super) fn new(file: Arc<dyn StoredFile>) -> Self {
+        Self { file, failure: Failure::default() }
+    }
+
+    /// How the store failed, if that is why decoding failed.
+    pub(super) fn failure(&self) -> Option<ReadProblem> {
+        self.failure.problem()
+    }
+}
 
 impl Length for WholeFile {
     fn len(&self) -> u64 {
-        self.0.size()
+        self.file.size()
     }
 }
 
@@ -29,12 +58,12 @@ impl ChunkReader for WholeFile {
     type T = bytes::buf::Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
-        let length = usize::try_from(self.0.size().saturating_sub(start).min(WINDOW_BYTES)).unwrap_or_default();
-        Ok(self.get_bytes(start, length)?.reader())
+        let length = self.file.size().saturating_sub(start).min(self.file.window_bytes());
+        Ok(self.get_bytes(start, usize::try_from(length).unwrap_or_default())?.reader())
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        Ok(self.0.read_at(start, length)?)
+        Ok(self.file.read_at(start, length).inspect_err(|error| self.failure.keep(error))?)
     }
 }
 
@@ -45,8 +74,7 @@ pub(super) struct WantedChunks {
     file: Arc<dyn StoredFile>,
     chunks: Arc<[Chunk]>,
     bytes_read: Count,
-    /// Why the store last failed: the decoder's errors keep only a text
-    failure: Arc<Mutex<Option<io::ErrorKind>>>,
+    failure: Failure,
 }
 
 #[derive(Debug)]
@@ -59,12 +87,29 @@ struct Chunk {
 impl WantedChunks {
     pub(super) fn new(file: Arc<dyn StoredFile>, ranges: Vec<Range<u64>>, bytes_read: Count) -> Self {
         let chunk = |range: Range<u64>| Chunk { window: Mutex::new((range.start, Bytes::new())), range };
-        Self { file, chunks: ranges.into_iter().map(chunk).collect(), bytes_read, failure: Arc::default() }
+        Self { file, chunks: ranges.into_iter().map(chunk).collect(), bytes_read, failure: Failure::default() }
+    }
+
+    /// The same with bytes at hand, where the store is far away: of a row group that is not large all, else the first of
+    /// each chunk. Asked for together, they take the time of one request.
+    pub(super) fn begun(self) -> io::Result<Self> {
+        if !self.file.is_far_away() {
+            return Ok(self);
+        }
+        let all: u64 = self.chunks.iter().map(|chunk| chunk.range.end - chunk.range.start).sum();
+        let window = if all <= TOGETHER_BYTES_MAX { all } else { self.file.window_bytes() };
+        let first = |chunk: &Chunk| chunk.range.start..chunk.range.end.min(chunk.range.start + window);
+        let ranges: Vec<Range<u64>> = self.chunks.iter().map(first).collect();
+        for (chunk, bytes) in self.chunks.iter().zip(self.file.read_many(&ranges)?) {
+            self.bytes_read.add(bytes.len());
+            *chunk.window.lock().unwrap_or_else(PoisonError::into_inner) = (chunk.range.start, bytes);
+        }
+        Ok(self)
     }
 
     /// How the store failed, if that is why decoding failed.
-    pub(super) fn failure(&self) -> Option<io::ErrorKind> {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn failure(&self) -> Option<ReadProblem> {
+        self.failure.problem()
     }
 
     /// The bytes from `start`: at least `length`, and as many more as are at hand.
@@ -78,11 +123,9 @@ impl WantedChunks {
             let skipped = usize::try_from(start - from).map_err(|_| outside())?;
             return Ok(bytes.slice(skipped..));
         }
-        let wanted = length.max(WINDOW_BYTES).min(chunk.range.end - start);
+        let wanted = length.max(self.file.window_bytes()).min(chunk.range.end - start);
         let length = usize::try_from(wanted).map_err(|_| outside())?;
-        let bytes = self.file.read_at(start, length).inspect_err(|error| {
-            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.kind());
-        })?;
+        let bytes = self.file.read_at(start, length).inspect_err(|error| self.failure.keep(error))?;
         self.bytes_read.add(bytes.len());
         *window = (start, bytes.clone());
         Ok(bytes)

@@ -1,6 +1,5 @@
 //! Registers that cannot be trusted. Any of these refuses the run.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use peristyle_policy::practices::PracticesError;
 use peristyle_policy::register::{FreshnessError, RegisterId};
 
 use crate::error::SourceError;
+use crate::problem::ReadProblem;
 
 /// A register that is missing, unreadable, malformed, stale, of a doubtful size, or not what it was: the run is refused.
 /// No variant holds a key or a value of a row.
@@ -62,7 +62,7 @@ pub enum RegisterError {
         "register `{register}`: `{}` does not hold a SHA-256 digest, or cannot be read ({kind}): write it with \
          `sha256sum FILE > FILE.sha256`", file.display()
     )]
-    BadSeal { register: RegisterId, file: PathBuf, kind: io::ErrorKind },
+    BadSeal { register: RegisterId, file: PathBuf, kind: ReadProblem },
     /// Not what its digest says
     #[error(
         "register `{register}`: `{}` is not the file that its digest was made of: it was altered or cut short; have it \
@@ -77,5 +77,5 @@ pub enum RegisterError {
     Changed { path: PathBuf },
     /// The set of files changed
     #[error("a register's file `{}` cannot be looked at ({kind})", path.display())]
-    Unpinned { path: PathBuf, kind: io::ErrorKind },
+    Unpinned { path: PathBuf, kind: ReadProblem },
 }

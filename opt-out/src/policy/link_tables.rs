@@ -1,7 +1,6 @@
 //! Which links a run needs, and reading their tables: as registers, with everybody in them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use peristyle_policy::patients::{PatientSet, PatientSetBuilder};
@@ -187,19 +186,15 @@ impl<'a> NeededLink<'a> {
             as_of: AsOf::FileModified,
             ..self.register.clone()
         };
-        read_keys(&register, extract, &extract.location)
+        read_keys(&register, extract)
     }
 }
 
-fn read_keys(
-    register: &Register,
-    extract: &ConnectedExtract,
-    directory: &Path,
-) -> Result<(Option<PatientSet>, Pins), RegisterError> {
+fn read_keys(register: &Register, extract: &ConnectedExtract) -> Result<(Option<PatientSet>, Pins), RegisterError> {
     let key_type = extract.connector.patient_key;
     // Cut short, it hides more than it should: no seal is asked for.
     let opening = Opening { key_type, practice_type: ColumnType::Int, link_column: None, sealed: false };
-    let mut opened = OpenedRegister::open(register, directory, opening)?;
+    let mut opened = OpenedRegister::open(register, &extract.location, opening)?;
     let mut keys = PatientSetBuilder::new(key_type);
     let failed = |source| RegisterError::Key { register: register.id.clone(), source };
     opened.read(|rows| {

@@ -1,51 +1,31 @@
 //! Registers are pinned: what was read at the beginning must still be what is there at the end.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::RegisterError;
+use crate::problem::{ReadProblem, StoreProblem};
+use crate::source::{FileStore, Identity};
 
-/// What the file system says of a file. A file that is written, replaced or renamed over has another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    modified: (i64, i64),
-    /// Changed with every write, and nobody can put it back
-    changed: (i64, i64),
-}
-
-impl Identity {
-    fn of(path: &Path) -> io::Result<Self> {
-        let found = fs::metadata(path)?;
-        Ok(Self {
-            device: found.dev(),
-            inode: found.ino(),
-            bytes: found.size(),
-            modified: (found.mtime(), found.mtime_nsec()),
-            changed: (found.ctime(), found.ctime_nsec()),
-        })
-    }
-}
-
-/// Files and folders as they were when a register was read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Files and folders as they were when a register was read, and where they are looked at again.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pins {
-    pinned: BTreeMap<PathBuf, Identity>,
+    pinned: BTreeMap<PathBuf, (Arc<dyn FileStore>, Identity)>,
 }
 
 impl Pins {
     /// Pins files, and the folders that they lie in where the register is a whole folder. Before they are read.
-    pub(super) fn of<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<Self, RegisterError> {
+    pub(super) fn of<'a>(
+        store: &Arc<dyn FileStore>,
+        paths: impl IntoIterator<Item = &'a Path>,
+    ) -> Result<Self, RegisterError> {
         let mut pinned = BTreeMap::new();
         for path in paths {
-            let identity = Identity::of(path)
-                .map_err(|error| RegisterError::Unpinned { path: path.to_owned(), kind: error.kind() })?;
-            pinned.insert(path.to_owned(), identity);
+            let identity = store
+                .identity(path)
+                .map_err(|error| RegisterError::Unpinned { path: path.to_owned(), kind: error.into() })?;
+            pinned.insert(path.to_owned(), (Arc::clone(store), identity));
         }
         Ok(Self { pinned })
     }
@@ -55,20 +35,38 @@ impl Pins {
         self.pinned.extend(other.pinned);
     }
 
+    /// What a pinned file was.
+    pub(super) fn identity(&self, path: &Path) -> Option<&Identity> {
+        self.pinned.get(path).map(|(_, identity)| identity)
+    }
+
     /// Fails where a file is not what it was.
     pub(super) fn check(&self) -> Result<(), RegisterError> {
-        let changed = |(path, was): &(&PathBuf, &Identity)| !Identity::of(path).is_ok_and(|now| now == **was);
-        match self.pinned.iter().find(changed) {
-            Some((path, _)) => Err(RegisterError::Changed { path: path.clone() }),
-            None => Ok(()),
+        for (path, (store, was)) in &self.pinned {
+            match store.identity(path) {
+                Ok(now) if now == *was => {}
+                // A store that does not answer has not said that anything changed.
+                Err(error) if ReadProblem::from(&error) == ReadProblem::Store(StoreProblem::Unreachable) => {
+                    return Err(RegisterError::Unpinned { path: path.clone(), kind: error.into() });
+                }
+                _ => return Err(RegisterError::Changed { path: path.clone() }),
+            }
         }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use std::fs;
+
     use super::*;
+    use crate::source::LocalFiles;
+
+    fn pins(paths: &[&Path]) -> Result<Pins, RegisterError> {
+        Pins::of(&(Arc::new(LocalFiles) as Arc<dyn FileStore>), paths.iter().copied())
+    }
 
     #[test]
     fn whatever_happens_to_a_file_is_noticed() {
@@ -87,7 +85,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let file = folder.path().join("register");
             fs::write(&file, "the same").unwrap();
-            let pins = Pins::of([file.as_path(), folder.path()]).unwrap();
+            let pins = pins(&[file.as_path(), folder.path()]).unwrap();
             assert_eq!(pins.check(), Ok(()));
             // The clock of a file system may stand still for some milliseconds.
             std::thread::sleep(std::time::Duration::from_millis(20));
@@ -98,6 +96,6 @@ mod tests {
 
     #[test]
     fn what_is_not_there_cannot_be_pinned() {
-        assert!(matches!(Pins::of([Path::new("/nowhere")]), Err(RegisterError::Unpinned { .. })));
+        assert!(matches!(pins(&[Path::new("/nowhere")]), Err(RegisterError::Unpinned { .. })));
     }
 }

@@ -1,10 +1,7 @@
 //! Reading one register: its files found, pinned and held to their seals, its rows checked and handed on.
 
-use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::{Date32Type, Int32Type, Int64Type};
@@ -12,18 +9,18 @@ use datafusion::physical_plan::metrics::Count;
 use peristyle_policy::Day;
 use peristyle_policy::patients::KeyType;
 use peristyle_policy::register::{AsOf, Lists, Register, RegisterFormat, RegisterLocation, Scalar, Taking};
-use sha2::{Digest as _, Sha256};
 
 use super::ScanPermit;
 use super::error::RegisterError;
 use super::pins::Pins;
+use super::seal::check_seal;
 use crate::conform::{Conformer, Fault, patients};
 use crate::error::SourceError;
 use crate::patient_ids::PatientIds;
 use crate::request::{
     ColumnRequest, ColumnType, FileFormat, Location, PatientKeyColumn, TableActivation, TableRequest,
 };
-use crate::source::{Flow, FoundFiles, LocalFiles, OpenedFile, RawBatch, ReadRequest, SourceDirectory};
+use crate::source::{Extract, FileStore, Flow, FoundFiles, LocalFiles, OpenedFile, RawBatch, ReadRequest};
 
 /// Rows read at a time.
 const BATCH_ROWS: usize = 8192;
@@ -140,8 +137,8 @@ impl Columns {
 }
 
 impl<'p> OpenedRegister<'p> {
-    /// Finds, pins and opens a register's files. `tables` is the extract's folder.
-    pub(super) fn open(register: &'p Register, tables: &Path, opening: Opening) -> Result<Self, RegisterError> {
+    /// Finds, pins and opens a register's files. `tables` is the extract.
+    pub(super) fn open(register: &'p Register, tables: &Extract, opening: Opening) -> Result<Self, RegisterError> {
         let unusable = |source| RegisterError::Unusable { register: register.id.clone(), source };
         let columns = Columns::of(register, &opening)?;
         let (name, location) = match &register.location {
@@ -163,31 +160,28 @@ impl<'p> OpenedRegister<'p> {
             columns: columns.wanted.clone(),
         };
         request.check().map_err(unusable)?;
-        let (found, folder) = Self::find(&request, tables).map_err(unusable)?;
-        let paths: Vec<PathBuf> = found.files.iter().map(|path| path.to_path_buf()).collect();
+        let (found, store) = Self::find(&request, tables).map_err(unusable)?;
+        let paths: Vec<PathBuf> = found.files.iter().map(|file| file.path.to_path_buf()).collect();
         // Pinned before a byte is read, so that a change from here on is noticed.
-        let pins = Pins::of(paths.iter().map(PathBuf::as_path).chain(folder.as_deref()))?;
-        if opening.sealed {
-            let is_text = matches!(found.format, FileFormat::Csv | FileFormat::CsvGz);
-            paths.iter().try_for_each(|path| check_seal(register, path, is_text))?;
-        }
+        let pins = Pins::of(&store, paths.iter().chain(&found.folders).map(PathBuf::as_path))?;
         let permit = ScanPermit::to_read_a_register(&request.name);
-        let files = found.open(&request, &LocalFiles, &permit).map_err(unusable)?;
+        let is_text = matches!(found.format, FileFormat::Csv | FileFormat::CsvGz);
+        if opening.sealed {
+            paths.iter().try_for_each(|path| check_seal(register, path, is_text, store.as_ref(), &permit))?;
+        }
+        let files = found.open(&request, store.as_ref(), &permit).map_err(unusable)?;
         Ok(Self { register, request, key, permit, paths, files, columns, pins })
     }
 
-    /// The files, and the folder where the register is a whole folder.
-    fn find(request: &TableRequest, tables: &Path) -> Result<(FoundFiles, Option<PathBuf>), SourceError> {
+    /// The files, and where their bytes come from.
+    fn find(request: &TableRequest, tables: &Extract) -> Result<(FoundFiles, Arc<dyn FileStore>), SourceError> {
         match &request.location {
             Location::Table(name) => {
-                let found = SourceDirectory::open(tables)?.find(&request.name, name)?;
-                let folder = tables.join(name.as_ref());
-                let is_folder = found.files.iter().all(|file| file.parent() == Some(&folder));
-                Ok((found, is_folder.then_some(folder)))
+                let opened = tables.open()?;
+                let found = opened.find(&request.name, name)?;
+                Ok((found, Arc::clone(opened.store())))
             }
-            Location::File { path, format } => {
-                Ok((FoundFiles { format: *format, files: vec![path.as_path().into()] }, None))
-            }
+            Location::File { path, format } => Ok((FoundFiles::of_file(path, *format), Arc::new(LocalFiles))),
             Location::Given(_) => {
                 let (table, reason) = (Arc::clone(&request.name), "a register is a file".to_owned());
                 Err(SourceError::Request { table, reason })
@@ -297,15 +291,13 @@ impl<'p> OpenedRegister<'p> {
                 Ok(days.collect::<Option<Vec<Day>>>().and_then(|days| days.into_iter().min()))
             }
             AsOf::FileModified => {
-                let day = |path: &PathBuf| -> Result<Option<Day>, RegisterError> {
-                    let modified = fs::metadata(path).and_then(|found| found.modified());
-                    let modified =
-                        modified.map_err(|error| RegisterError::Unpinned { path: path.clone(), kind: error.kind() })?;
-                    let seconds = modified.duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default();
-                    Ok(i32::try_from(seconds / 86_400).ok().and_then(Day::from_epoch_days))
+                // As it was pinned: the same look that a change is held against.
+                let day = |path: &PathBuf| {
+                    let seconds = self.pins.identity(path)?.modified_seconds()?;
+                    Day::from_epoch_days(i32::try_from(seconds.div_euclid(86_400)).ok()?)
                 };
-                let days: Vec<Option<Day>> = self.paths.iter().map(day).collect::<Result<_, _>>()?;
-                Ok(days.into_iter().collect::<Option<Vec<Day>>>().and_then(|days| days.into_iter().min()))
+                let days = self.paths.iter().map(day).collect::<Option<Vec<Day>>>();
+                Ok(days.and_then(|days| days.into_iter().min()))
             }
         }
     }
@@ -334,41 +326,5 @@ fn equal_to(column: &ArrayRef, value: &Scalar) -> BooleanArray {
             .as_dictionary_opt::<Int32Type>()
             .and_then(|dictionary| dictionary.downcast_dict::<arrow::array::StringArray>())
             .map_or_else(none, |array| array.into_iter().map(|found| Some(found == Some(value.as_str()))).collect()),
-    }
-}
-
-/// Holds a file against the digest beside it. Text must have one: cut off at the end of a line, it looks like a shorter
-/// list; the other formats end in a way that shows.
-fn check_seal(register: &Register, path: &Path, is_text: bool) -> Result<(), RegisterError> {
-    let id = || register.id.clone();
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".sha256");
-    let beside = PathBuf::from(beside);
-    let stated = match fs::read_to_string(&beside) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let unsealed = || RegisterError::Unsealed { register: id(), file: path.to_owned() };
-            return if is_text { Err(unsealed()) } else { Ok(()) };
-        }
-        Err(error) => return Err(RegisterError::BadSeal { register: id(), file: beside, kind: error.kind() }),
-    };
-    let stated = stated.split_whitespace().next().and_then(peristyle_policy::Digest::parse);
-    let Some(stated) = stated else {
-        return Err(RegisterError::BadSeal { register: id(), file: beside, kind: std::io::ErrorKind::InvalidData });
-    };
-    let unreadable = |error: std::io::Error| RegisterError::Unpinned { path: path.to_owned(), kind: error.kind() };
-    let mut file = fs::File::open(path).map_err(unreadable)?;
-    let (mut hasher, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut piece).map_err(unreadable)? {
-            0 => break,
-            length => hasher.update(piece.get(..length).unwrap_or_default()),
-        }
-    }
-    let found: [u8; 32] = hasher.finalize().into();
-    if found == *stated.as_bytes() {
-        Ok(())
-    } else {
-        Err(RegisterError::SealBroken { register: id(), file: path.to_owned() })
     }
 }

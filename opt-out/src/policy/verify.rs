@@ -1,7 +1,6 @@
 //! From a policy to a verified one: every register that the run needs is read, held against its limits, and pinned.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -24,6 +23,7 @@ use super::registrations::{Registrations, practice_keys};
 use crate::connector::ConnectedExtract;
 use crate::patient_ids::PatientIds;
 use crate::request::ColumnType;
+use crate::source::Extract;
 
 /// What a policy is verified for: one run.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +32,8 @@ pub struct PolicyRun<'a> {
     pub policy: &'a Policy,
     /// The rules of it that the run is under
     pub rules: &'a AppliedRules,
-    /// The folder of the extract's tables, for registers that are among them
-    pub tables: &'a Path,
+    /// The extract, for registers that are among its tables
+    pub tables: &'a Extract,
     /// The extracts, where tables are views over suppliers' raw ones
     pub extracts: &'a [ConnectedExtract],
     /// The user-facing tables that the run asks for, as `ehrql.tables.core.patients`: by them it is known which links are
@@ -113,7 +113,7 @@ impl VerifiedPolicy {
 pub fn read_registers(
     policy: &Policy,
     registers: &[&Register],
-    tables: &Path,
+    tables: &Extract,
     today: Day,
 ) -> Result<Vec<VerifiedRegister>, RegisterError> {
     let read = ReadRegisters::read(policy, registers, tables, today)?;
@@ -142,7 +142,7 @@ impl ReadRegisters {
         (Enforcement { policy, type_one, national, activation, link: None }, verified, pins)
     }
 
-    fn read(policy: &Policy, registers: &[&Register], tables: &Path, today: Day) -> Result<Self, RegisterError> {
+    fn read(policy: &Policy, registers: &[&Register], tables: &Extract, today: Day) -> Result<Self, RegisterError> {
         let mut read = Self::default();
         let mut in_order: Vec<&Register> = registers.to_vec();
         // Practices come before the registrations that are judged by them.
@@ -161,7 +161,7 @@ impl ReadRegisters {
         Ok(read)
     }
 
-    fn one(&mut self, policy: &Policy, register: &Register, tables: &Path, today: Day) -> Result<(), RegisterError> {
+    fn one(&mut self, policy: &Policy, register: &Register, tables: &Extract, today: Day) -> Result<(), RegisterError> {
         let practice_key = policy.practice_activation.applied().map(|terms| terms.practice_key);
         let (practice_key_type, practice_type) = match practice_key {
             Some(PracticeKeyType::Text) => (KeyType::Text, ColumnType::Str),

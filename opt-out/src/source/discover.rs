@@ -1,64 +1,82 @@
-//! Finding a table's files in the directory of tables.
+//! Finding a table's files in an extract.
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::layout::{CsvOptions, FilePattern, TableLayout, matches, partition};
+use super::partitioned::{Partition, PartitionedFile, asked_of_file};
+use super::store::{Entry, FileStore};
 use crate::error::SourceError;
 use crate::format;
 use crate::policy::ScanPermit;
 use crate::request::{FileFormat, TableRequest};
-use crate::source::{FileStore, OpenedFile};
+use crate::source::OpenedFile;
 
-/// A directory of tables: one file `<table>.<ending>` or one folder `<table>/` each.
+/// An opened extract: for each table one file `<table>.<ending>` or one folder `<table>/`, or what its layout says.
 #[derive(Debug)]
 pub(crate) struct SourceDirectory {
+    store: Arc<dyn FileStore>,
     directory: PathBuf,
+    layouts: BTreeMap<Arc<str>, TableLayout>,
 }
 
 /// The files of a table, by name.
 #[derive(Debug)]
 pub(crate) struct FoundFiles {
     pub(crate) format: FileFormat,
-    pub(crate) files: Vec<Arc<Path>>,
+    pub(crate) files: Vec<FoundFile>,
+    pub(crate) csv: CsvOptions,
+    /// The folders whose files they all are
+    pub(crate) folders: Vec<PathBuf>,
 }
 
-struct Entry {
-    name: String,
-    path: PathBuf,
-    is_folder: bool,
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FoundFile {
+    pub(crate) path: Arc<Path>,
+    pub(crate) partition: Partition,
 }
 
-/// A directory's entries by name. Names that begin with a dot or an underscore are not rows: `.DS_Store`, `_SUCCESS`.
-fn entries(directory: &Path) -> io::Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if !name.starts_with(['.', '_']) {
-            // A link that leads nowhere is no folder; opening it will say what is wrong.
-            let is_folder = fs::metadata(&path).is_ok_and(|metadata| metadata.is_dir());
-            entries.push(Entry { name, path, is_folder });
-        }
+impl FoundFile {
+    fn plain(path: &Path) -> Self {
+        Self { path: path.into(), partition: Partition::default() }
     }
-    entries.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(entries)
 }
 
 impl SourceDirectory {
-    /// The directory.
+    /// As paths of its files begin.
     pub(crate) fn path(&self) -> &Path {
         &self.directory
     }
 
+    /// Where its bytes come from.
+    pub(crate) fn store(&self) -> &Arc<dyn FileStore> {
+        &self.store
+    }
+
     /// A directory that exists and can be listed.
-    pub(crate) fn open(directory: &Path) -> Result<Self, SourceError> {
-        let directory = directory.to_path_buf();
-        match entries(&directory) {
-            Ok(_) => Ok(Self { directory }),
-            Err(error) => Err(SourceError::DirectoryUnreadable { directory, kind: error.kind() }),
+    pub(crate) fn open(
+        store: Arc<dyn FileStore>,
+        directory: PathBuf,
+        layouts: BTreeMap<Arc<str>, TableLayout>,
+    ) -> Result<Self, SourceError> {
+        match store.entries(&directory) {
+            Ok(_) => Ok(Self { store, directory, layouts }),
+            Err(error) => Err(SourceError::DirectoryUnreadable { directory, kind: error.into() }),
         }
+    }
+
+    fn entries(&self, folder: &Path) -> Result<Vec<Entry>, SourceError> {
+        let unreadable =
+            |error: io::Error| SourceError::DirectoryUnreadable { directory: folder.to_path_buf(), kind: error.into() };
+        self.store.entries(folder).map_err(unreadable)
+    }
+
+    /// What is in the extract's own folder, for whoever has to say what is there.
+    pub(crate) fn names(&self) -> Result<Vec<String>, SourceError> {
+        Ok(self.entries(&self.directory)?.iter().map(shown).collect())
     }
 
     /// The files of the table of that name.
@@ -67,11 +85,18 @@ impl SourceDirectory {
             let reason = "its name cannot be that of a file".to_owned();
             return Err(SourceError::Request { table: Arc::clone(table), reason });
         }
+        let default = TableLayout::default();
+        let layout = self.layouts.get(name).unwrap_or(&default);
+        let mut found =
+            if layout.files.is_empty() { self.by_name(table, name)? } else { self.by_pattern(table, layout)? };
+        found.csv = layout.csv.clone();
+        found.format = layout.format.unwrap_or(found.format);
+        Ok(found)
+    }
+
+    fn by_name(&self, table: &Arc<str>, name: &Arc<str>) -> Result<FoundFiles, SourceError> {
         let (table, directory) = (Arc::clone(table), self.directory.clone());
-        let entries = match entries(&directory) {
-            Ok(entries) => entries,
-            Err(error) => return Err(SourceError::DirectoryUnreadable { directory, kind: error.kind() }),
-        };
+        let entries = self.entries(&directory)?;
         let is_candidate = |entry: &&Entry| {
             (entry.is_folder && entry.name == **name)
                 || (!entry.is_folder && FileFormat::ALL.iter().any(|f| entry.name == format!("{name}{}", f.ending())))
@@ -82,9 +107,14 @@ impl SourceDirectory {
                 let found = entries.iter().map(shown).collect();
                 Err(SourceError::TableMissing { table, name: Arc::clone(name), directory, found })
             }
-            [folder] if folder.is_folder => files_of(table, &folder.path),
+            [folder] if folder.is_folder => self.files_of(table, &folder.path),
             [file] => match FileFormat::of_path(&file.path) {
-                Some(format) => Ok(FoundFiles { format, files: vec![file.path.as_path().into()] }),
+                Some(format) => Ok(FoundFiles {
+                    format,
+                    files: vec![FoundFile::plain(&file.path)],
+                    csv: CsvOptions::default(),
+                    folders: Vec::new(),
+                }),
                 None => Err(SourceError::UnknownEnding { table, path: file.path.clone() }),
             },
             _ => {
@@ -93,41 +123,98 @@ impl SourceDirectory {
             }
         }
     }
+
+    /// The files of a table that is a folder: all of one format. A file that is not understood is not passed over: it
+    /// may hold rows.
+    fn files_of(&self, table: Arc<str>, folder: &Path) -> Result<FoundFiles, SourceError> {
+        let mut files = Vec::new();
+        for Entry { path, is_folder, .. } in self.entries(folder)? {
+            if is_folder {
+                return Err(SourceError::FolderNested { table, path });
+            }
+            files.push(FoundFile::plain(&path));
+        }
+        if files.is_empty() {
+            return Err(SourceError::FolderEmpty { table, folder: folder.to_path_buf() });
+        }
+        let format = one_format(&table, folder, &files)?;
+        Ok(FoundFiles { format, files, csv: CsvOptions::default(), folders: vec![folder.to_path_buf()] })
+    }
+
+    fn by_pattern(&self, table: &Arc<str>, layout: &TableLayout) -> Result<FoundFiles, SourceError> {
+        let (mut files, mut folders) = (Vec::new(), Vec::new());
+        for pattern in &layout.files {
+            let found = self.matching(pattern, &mut folders)?;
+            if found.is_empty() {
+                let (table, pattern) = (Arc::clone(table), pattern.to_string());
+                return Err(SourceError::PatternUnmatched { table, pattern, directory: self.directory.clone() });
+            }
+            files.extend(found);
+        }
+        files.sort();
+        // A file that two patterns stand for has its rows once.
+        files.dedup_by(|one, other| one.path == other.path);
+        let format = match layout.format {
+            Some(format) => format,
+            None => one_format(table, &self.directory, &files)?,
+        };
+        Ok(FoundFiles { format, files, csv: CsvOptions::default(), folders })
+    }
+
+    /// The files that a pattern stands for; the folders that were looked through are added to `folders`.
+    fn matching(&self, pattern: &FilePattern, folders: &mut Vec<PathBuf>) -> Result<Vec<FoundFile>, SourceError> {
+        let parts: Vec<&str> = pattern.parts().collect();
+        let mut reached: Vec<(PathBuf, Vec<(String, Option<String>)>)> = vec![(self.directory.clone(), Vec::new())];
+        for (at, part) in parts.iter().enumerate() {
+            let is_last = at + 1 == parts.len();
+            let mut next = Vec::new();
+            for (folder, partitions) in reached {
+                for entry in self.entries(&folder)? {
+                    if entry.is_folder != is_last && matches(part, &entry.name) {
+                        let mut partitions = partitions.clone();
+                        partitions.extend(partition(part, &entry.name).filter(|_| !is_last));
+                        next.push((entry.path, partitions));
+                    }
+                }
+                folders.push(folder);
+            }
+            reached = next;
+        }
+        Ok(reached
+            .into_iter()
+            .map(|(path, partition)| FoundFile { path: path.into(), partition: partition.into() })
+            .collect())
+    }
 }
 
 fn shown(entry: &Entry) -> String {
     if entry.is_folder { format!("{}/", entry.name) } else { entry.name.clone() }
 }
 
-/// The files of a table that is a folder: all of one format. A file that is not understood is not passed over: it
-/// may hold rows.
-fn files_of(table: Arc<str>, folder: &Path) -> Result<FoundFiles, SourceError> {
-    let folder = folder.to_path_buf();
-    let entries = match entries(&folder) {
-        Ok(entries) => entries,
-        Err(error) => return Err(SourceError::DirectoryUnreadable { directory: folder, kind: error.kind() }),
+/// The format that all of a table's files have by their endings.
+fn one_format(table: &Arc<str>, folder: &Path, files: &[FoundFile]) -> Result<FileFormat, SourceError> {
+    let format = |file: &FoundFile| {
+        let unknown = || SourceError::UnknownEnding { table: Arc::clone(table), path: file.path.to_path_buf() };
+        FileFormat::of_path(&file.path).ok_or_else(unknown)
     };
-    let (mut files, mut formats): (Vec<Arc<Path>>, Vec<FileFormat>) = (Vec::new(), Vec::new());
-    for Entry { path, is_folder, .. } in entries {
-        if is_folder {
-            return Err(SourceError::FolderNested { table, path });
-        }
-        match FileFormat::of_path(&path) {
-            Some(format) => formats.push(format),
-            None => return Err(SourceError::UnknownEnding { table, path }),
-        }
-        files.push(path.into());
-    }
+    let mut formats = files.iter().map(format).collect::<Result<Vec<_>, _>>()?;
     formats.sort_unstable();
     formats.dedup();
     match formats.as_slice() {
-        [] => Err(SourceError::FolderEmpty { table, folder }),
-        [format] => Ok(FoundFiles { format: *format, files }),
-        _ => Err(SourceError::FolderMixed { table, folder, found: formats }),
+        [format] => Ok(*format),
+        _ => {
+            let (table, folder) = (Arc::clone(table), folder.to_path_buf());
+            Err(SourceError::FolderMixed { table, folder, found: formats })
+        }
     }
 }
 
 impl FoundFiles {
+    /// One file, wherever it is.
+    pub(crate) fn of_file(path: &Path, format: FileFormat) -> Self {
+        Self { format, files: vec![FoundFile::plain(path)], csv: CsvOptions::default(), folders: Vec::new() }
+    }
+
     /// Opens every file and reads its head.
     pub(crate) fn open(
         &self,
@@ -135,19 +222,67 @@ impl FoundFiles {
         store: &dyn FileStore,
         permit: &ScanPermit,
     ) -> Result<Vec<Arc<dyn OpenedFile>>, SourceError> {
-        let open = |path: &Arc<Path>| -> Result<Arc<dyn OpenedFile>, SourceError> {
-            let file = store.open(permit, path).map_err(|error| SourceError::Unreadable {
-                table: Arc::clone(&request.name),
-                file: Arc::clone(path),
-                kind: error.kind(),
-            })?;
-            Ok(match self.format {
-                FileFormat::Parquet => Arc::new(format::parquet::ParquetFile::open(file, path, request)?),
-                FileFormat::Arrow => Arc::new(format::ipc::IpcFile::open(file, path, request)?),
-                FileFormat::Csv => Arc::new(format::csv::CsvFile::open(file, path, false, request)?),
-                FileFormat::CsvGz => Arc::new(format::csv::CsvFile::open(file, path, true, request)?),
-            })
-        };
-        self.files.iter().map(open).collect()
+        let at_once = store.opened_at_once().min(self.files.len());
+        let open = |file: &FoundFile| self.open_file(file, request, store, permit);
+        if at_once < 2 {
+            return self.files.iter().map(open).collect();
+        }
+        // Of a store that is far away, heads are read side by side.
+        let share = self.files.len().div_ceil(at_once);
+        std::thread::scope(|scope| {
+            let shares: Vec<_> = self
+                .files
+                .chunks(share)
+                .map(|files| scope.spawn(move || files.iter().map(open).collect::<Result<Vec<_>, _>>()))
+                .collect();
+            let mut opened = Vec::with_capacity(self.files.len());
+            for (share, files) in shares.into_iter().zip(self.files.chunks(share)) {
+                let stopped = |file: &FoundFile| SourceError::ReaderStopped {
+                    table: Arc::clone(&request.name),
+                    place: crate::error::Place::File(Arc::clone(&file.path)),
+                };
+                match (share.join(), files.first()) {
+                    (Ok(found), _) => opened.extend(found?),
+                    (Err(_), Some(file)) => return Err(stopped(file)),
+                    (Err(_), None) => {}
+                }
+            }
+            Ok(opened)
+        })
+    }
+
+    fn open_file(
+        &self,
+        found: &FoundFile,
+        request: &TableRequest,
+        store: &dyn FileStore,
+        permit: &ScanPermit,
+    ) -> Result<Arc<dyn OpenedFile>, SourceError> {
+        if let Some(of_file) = asked_of_file(request, &found.partition) {
+            let inner = self.open_plain(&found.path, &of_file, store, permit)?;
+            return Ok(Arc::new(PartitionedFile::new(inner, request, &found.partition)));
+        }
+        self.open_plain(&found.path, request, store, permit)
+    }
+
+    fn open_plain(
+        &self,
+        path: &Arc<Path>,
+        request: &TableRequest,
+        store: &dyn FileStore,
+        permit: &ScanPermit,
+    ) -> Result<Arc<dyn OpenedFile>, SourceError> {
+        let file = store.open(permit, path).map_err(|error| SourceError::Unreadable {
+            table: Arc::clone(&request.name),
+            file: Arc::clone(path),
+            kind: error.into(),
+        })?;
+        let csv = |is_gzip| format::csv::CsvFile::open(Arc::clone(&file), path, (is_gzip, &self.csv), request);
+        Ok(match self.format {
+            FileFormat::Parquet => Arc::new(format::parquet::ParquetFile::open(file, path, request)?),
+            FileFormat::Arrow => Arc::new(format::ipc::IpcFile::open(file, path, request)?),
+            FileFormat::Csv => Arc::new(csv(false)?),
+            FileFormat::CsvGz => Arc::new(csv(true)?),
+        })
     }
 }

@@ -3,7 +3,14 @@
 //! Nothing here leaves the crate. What a reader yields is *raw*: rows of every patient, values unchecked. The only
 //! consumer is `crate::decode`, which masks first.
 
+mod connect;
+mod courier;
 mod discover;
+mod extract;
+mod identity;
+mod layout;
+mod objects;
+mod partitioned;
 mod partitions;
 mod snapshot;
 mod store;
@@ -17,14 +24,20 @@ use arrow::datatypes::Schema;
 use datafusion::physical_plan::metrics::Count;
 
 use crate::error::{Place, SourceError};
+use crate::examine::DaySpan;
 use crate::format;
 use crate::patient_ids::PatientId;
 use crate::policy::ScanPermit;
 use crate::request::{ColumnRequest, FileFormat, Location, PatientKeyColumn, TableRequest};
 
 pub(crate) use discover::{FoundFiles, SourceDirectory};
+pub use extract::{Extract, LocationError};
+pub(crate) use identity::Identity;
+pub use layout::{CsvOptions, FilePattern, PatternError, TableLayout};
 pub(crate) use partitions::{Partitions, SegmentRef};
 pub use snapshot::SourceFile;
+#[cfg(test)]
+pub(crate) use store::Entry;
 pub(crate) use store::{FileStore, LocalFiles, Sequential, StoredFile};
 
 /// A column as a reader finds it.
@@ -134,6 +147,21 @@ pub(crate) trait OpenedFile: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Its columns; none for rows that came with the request.
+    fn head(&self) -> Head {
+        Head::default()
+    }
+
+    /// The first and the last day of a column of dates or moments, where the file's own metadata tell.
+    fn days(&self, _column: &str) -> Option<DaySpan> {
+        None
+    }
+
+    /// The file itself; `None` for rows that came with the request.
+    fn stored(&self) -> Option<&Arc<dyn StoredFile>> {
+        None
+    }
+
     /// Reads a segment, blocking. Nothing is read without a permit.
     fn read(&self, permit: &ScanPermit, request: &ReadRequest<'_>, sink: RawSink<'_>) -> Result<(), SourceError>;
 
@@ -147,6 +175,22 @@ pub(crate) trait OpenedFile: fmt::Debug + Send + Sync {
         sink: &mut dyn RowSink,
     ) -> Result<(), SourceError> {
         self.read(permit, request, &mut |rows| sink.whole(rows))
+    }
+}
+
+/// A file's columns.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Head {
+    pub(crate) names: Vec<Vec<u8>>,
+    /// Their types, where the format has types
+    pub(crate) schema: Option<Arc<Schema>>,
+}
+
+impl Head {
+    /// Of a typed file.
+    pub(crate) fn typed(schema: &Arc<Schema>) -> Self {
+        let names = schema.fields().iter().map(|field| field.name().as_bytes().to_vec()).collect();
+        Self { names, schema: Some(Arc::clone(schema)) }
     }
 }
 
@@ -167,7 +211,6 @@ impl TableSource {
     pub(crate) fn open(
         request: &TableRequest,
         directory: Option<&SourceDirectory>,
-        store: &dyn FileStore,
         permit: &ScanPermit,
     ) -> Result<Self, SourceError> {
         request.check()?;
@@ -177,13 +220,13 @@ impl TableSource {
                 (None, vec![Arc::new(rows) as Arc<dyn OpenedFile>])
             }
             Location::File { path, format } => {
-                let found = FoundFiles { format: *format, files: vec![path.as_path().into()] };
-                (Some(*format), found.open(request, store, permit)?)
+                let found = FoundFiles::of_file(path, *format);
+                (Some(*format), found.open(request, &LocalFiles, permit)?)
             }
             Location::Table(name) => {
                 let directory = directory.ok_or_else(|| SourceError::NoSource { table: Arc::clone(&request.name) })?;
                 let found = directory.find(&request.name, name)?;
-                (Some(found.format), found.open(request, store, permit)?)
+                (Some(found.format), found.open(request, directory.store().as_ref(), permit)?)
             }
         };
         Ok(Self {

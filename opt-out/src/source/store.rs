@@ -1,21 +1,53 @@
-//! Where bytes come from. Local files today; an object store would be a second [`FileStore`].
+//! Where bytes come from: files of this machine, or objects of a store (`super::objects`).
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::physical_plan::metrics::Count;
 
+use super::identity::Identity;
 use crate::policy::ScanPermit;
+use crate::problem::StoreProblem;
 
-/// Opens files. Nothing opens without a permit.
+/// Bytes worth asking a disk for at a time: enough that a page is seldom cut in two, small enough that a row group of
+/// any size costs little memory.
+const WINDOW_BYTES: u64 = 1 << 20;
+
+/// Finds and opens files. Nothing opens without a permit.
 pub(crate) trait FileStore: fmt::Debug + Send + Sync {
     /// Opens a file for reading.
     fn open(&self, permit: &ScanPermit, path: &Path) -> io::Result<Arc<dyn StoredFile>>;
+
+    /// What is in a folder, but for names that begin with a dot or an underscore, which are no rows: `.DS_Store`,
+    /// `_SUCCESS`. By name.
+    fn entries(&self, folder: &Path) -> io::Result<Vec<Entry>>;
+
+    /// What tells a file, or a folder with what is in it, from what it may become.
+    fn identity(&self, path: &Path) -> io::Result<Identity>;
+
+    /// How many files are worth opening at the same time.
+    fn opened_at_once(&self) -> usize {
+        1
+    }
+}
+
+/// Something in a folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) is_folder: bool,
+}
+
+/// Whether an entry of this name is passed over.
+pub(crate) fn is_hidden(name: &str) -> bool {
+    name.starts_with(['.', '_'])
 }
 
 /// A file that can be read at any place.
@@ -25,6 +57,32 @@ pub(crate) trait StoredFile: fmt::Debug + Send + Sync {
 
     /// Exactly the bytes asked for; an `UnexpectedEof` error where there are fewer.
     fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes>;
+
+    /// The bytes of each range, and none between them.
+    fn read_many(&self, ranges: &[Range<u64>]) -> io::Result<Vec<Bytes>> {
+        ranges.iter().map(|range| self.read_at(range.start, length_of(range)?)).collect()
+    }
+
+    /// Bytes worth asking for at a time.
+    fn window_bytes(&self) -> u64 {
+        WINDOW_BYTES
+    }
+
+    /// Whether what will be wanted is worth asking for together, before it is wanted.
+    fn is_far_away(&self) -> bool {
+        false
+    }
+
+    /// Fails where the file is no longer what it was when it was opened.
+    fn check_unchanged(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The length of a range, where memory could hold it.
+pub(super) fn length_of(range: &Range<u64>) -> io::Result<usize> {
+    let length = range.end.checked_sub(range.start).and_then(|length| usize::try_from(length).ok());
+    length.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
 /// Files of this machine.
@@ -35,6 +93,8 @@ pub(crate) struct LocalFiles;
 struct LocalFile {
     file: File,
     size: u64,
+    /// When it was last written, in seconds and nanoseconds
+    written: (i64, i64),
 }
 
 impl FileStore for LocalFiles {
@@ -44,7 +104,26 @@ impl FileStore for LocalFiles {
         if !metadata.is_file() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        Ok(Arc::new(LocalFile { file, size: metadata.len() }))
+        Ok(Arc::new(LocalFile { file, size: metadata.len(), written: (metadata.mtime(), metadata.mtime_nsec()) }))
+    }
+
+    fn entries(&self, folder: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if !is_hidden(&name) {
+                // A link that leads nowhere is no folder; opening it will say what is wrong.
+                let is_folder = fs::metadata(&path).is_ok_and(|metadata| metadata.is_dir());
+                entries.push(Entry { name, path, is_folder });
+            }
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn identity(&self, path: &Path) -> io::Result<Identity> {
+        Identity::of_local(path)
     }
 }
 
@@ -62,33 +141,55 @@ impl StoredFile for LocalFile {
         self.file.read_exact_at(&mut bytes, offset)?;
         Ok(bytes.into())
     }
+
+    fn check_unchanged(&self) -> io::Result<()> {
+        // Of the file that is open. Another one that took its name meanwhile was not read.
+        let found = self.file.metadata()?;
+        if found.len() == self.size && (found.mtime(), found.mtime_nsec()) == self.written {
+            return Ok(());
+        }
+        Err(StoreProblem::Changed.into())
+    }
 }
 
-/// Bytes asked for at a time when a file is read from its beginning to its end.
-const STEP_BYTES: u64 = 1 << 18;
+/// Bytes asked for first when a file is read from its beginning to its end: enough for a header.
+const FIRST_STEP_BYTES: u64 = 1 << 18;
 
 /// Reads a file from its beginning to its end.
 #[derive(Debug)]
 pub(crate) struct Sequential {
     file: Arc<dyn StoredFile>,
+    /// Where the next bytes are that were not asked for
     offset: u64,
+    step_bytes: u64,
+    at_hand: Bytes,
     bytes_read: Count,
 }
 
 impl Sequential {
     pub(crate) fn new(file: Arc<dyn StoredFile>, bytes_read: Count) -> Self {
-        Self { file, offset: 0, bytes_read }
+        Self::from(file, 0, bytes_read)
+    }
+
+    /// The same, from `offset` on.
+    pub(crate) fn from(file: Arc<dyn StoredFile>, offset: u64, bytes_read: Count) -> Self {
+        Self { file, offset, step_bytes: FIRST_STEP_BYTES, at_hand: Bytes::new(), bytes_read }
     }
 }
 
 impl Read for Sequential {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.file.size().saturating_sub(self.offset);
-        let length = left.min(STEP_BYTES).min(buffer.len() as u64) as usize;
-        let bytes = self.file.read_at(self.offset, length)?;
-        buffer.get_mut(..length).ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(&bytes);
-        self.offset += length as u64;
-        self.bytes_read.add(length);
+        if self.at_hand.is_empty() {
+            let left = self.file.size().saturating_sub(self.offset);
+            let range = self.offset..self.offset + left.min(self.step_bytes);
+            self.at_hand = self.file.read_at(range.start, length_of(&range)?)?;
+            self.offset = range.end;
+            self.step_bytes = (self.step_bytes * 2).min(self.file.window_bytes());
+            self.bytes_read.add(self.at_hand.len());
+        }
+        let length = self.at_hand.len().min(buffer.len());
+        let taken = self.at_hand.split_to(length);
+        buffer.get_mut(..length).ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(&taken);
         Ok(length)
     }
 }

@@ -10,7 +10,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::fixtures::*;
 use crate::policy::ScanPermit;
-use crate::source::{FileStore, LocalFiles, StoredFile};
+use crate::source::{Entry, FileStore, Identity, LocalFiles, StoredFile};
 use crate::{Enclave, VerifiedPolicy};
 
 /// Which bytes were read.
@@ -25,6 +25,14 @@ struct RecordedFile(Arc<dyn StoredFile>, Log);
 impl FileStore for RecordingStore {
     fn open(&self, permit: &ScanPermit, path: &Path) -> io::Result<Arc<dyn StoredFile>> {
         Ok(Arc::new(RecordedFile(LocalFiles.open(permit, path)?, Arc::clone(&self.0))))
+    }
+
+    fn entries(&self, folder: &Path) -> io::Result<Vec<Entry>> {
+        LocalFiles.entries(folder)
+    }
+
+    fn identity(&self, path: &Path) -> io::Result<Identity> {
+        LocalFiles.identity(path)
     }
 }
 
@@ -55,7 +63,7 @@ fn bytes_of_unwanted_columns_are_never_asked_for() {
     let log = Log::default();
     let enclave = Enclave::with_store(
         tables.path(),
-        Box::new(RecordingStore(Arc::clone(&log))),
+        Arc::new(RecordingStore(Arc::clone(&log))),
         VerifiedPolicy::dummy_tables(),
         options(),
     )
@@ -95,12 +103,18 @@ fn a_store_that_fails_is_no_damaged_file() {
         fn open(&self, permit: &ScanPermit, path: &Path) -> io::Result<Arc<dyn StoredFile>> {
             Ok(Arc::new(Failing(LocalFiles.open(permit, path)?)))
         }
+        fn entries(&self, folder: &Path) -> io::Result<Vec<Entry>> {
+            LocalFiles.entries(folder)
+        }
+        fn identity(&self, path: &Path) -> io::Result<Identity> {
+            LocalFiles.identity(path)
+        }
     }
     for name in ["patients.parquet", "patients.arrow"] {
         let tables = Tables::new();
         tables.put_rows(name, &patients(0..1000), Written::default());
         let enclave =
-            Enclave::with_store(tables.path(), Box::new(FailingStore), VerifiedPolicy::dummy_tables(), options())
+            Enclave::with_store(tables.path(), Arc::new(FailingStore), VerifiedPolicy::dummy_tables(), options())
                 .unwrap();
         let error = run(&enclave, &request(""), None).unwrap_err();
         assert!(error.ends_with(&format!("{name}`: cannot be read (timed out)")), "{error}");

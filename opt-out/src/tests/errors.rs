@@ -49,7 +49,7 @@ fn tables_that_are_not_there() {
     let unknown = Tables::new();
     unknown.put("patients/a.csv", "").put("patients/notes.txt", "");
     let escaping = TableRequest { location: Location::Table("../patients".into()), ..request("") };
-    let nowhere = Enclave::open_tables("/nowhere/at/all".as_ref(), VerifiedPolicy::dummy_tables(), options());
+    let nowhere = Enclave::open_tables("/nowhere/at/all", VerifiedPolicy::dummy_tables(), options());
     let without = Enclave::without_tables(VerifiedPolicy::dummy_tables(), EnclaveOptions::default()).unwrap();
     let lost = file("/nowhere/rows.csv".into(), "");
     let found = texts(vec![

@@ -151,7 +151,7 @@ fn rows_of(batch: &RecordBatch) -> Vec<String> {
 }
 
 /// A request for `patients` with columns written `name:type`, `name:type!` if required.
-pub(super) fn request(columns: &str) -> TableRequest {
+pub(crate) fn request(columns: &str) -> TableRequest {
     TableRequest {
         name: "ehrql.tables.core.patients".into(),
         location: Location::Table("patients".into()),

@@ -14,7 +14,7 @@ use datafusion::prelude::{SessionContext, ident, lit};
 use super::fixtures::*;
 use crate::guarded_table::GuardedTable;
 use crate::leaf_rule::OnlyGuardedLeaves;
-use crate::source::{LocalFiles, SourceDirectory};
+use crate::source::Extract;
 use crate::{SourceError, VerifiedPolicy};
 
 fn two_patients() -> Tables {
@@ -85,10 +85,10 @@ fn no_statistics_cross() {
 }
 
 fn guarded(tables: &Tables) -> GuardedTable {
-    let directory = SourceDirectory::open(tables.path()).unwrap();
+    let directory = Extract::from(tables.path()).open().unwrap();
     let wanted = request("code:str a:int");
     let policy = VerifiedPolicy::permitting([1]);
-    GuardedTable::open(&policy, &wanted, Some(&directory), &LocalFiles, &options()).unwrap()
+    GuardedTable::open(&policy, &wanted, Some(&directory), &options()).unwrap()
 }
 
 /// Rows of a query over the guarded table, planned with DataFusion's own settings: nothing must hang on ours.

@@ -3,7 +3,7 @@
 
 mod bytes;
 mod errors;
-mod fixtures;
+pub(crate) mod fixtures;
 mod formats;
 mod guard;
 mod linked;

@@ -11,7 +11,7 @@ use peristyle_policy::{Day, Name, applied_rules};
 
 use super::fixtures::*;
 use crate::{
-    ColumnType, ConnectedExtract, FileFormat, KeyType, Location, PatientKeyColumn, PolicyRun, RegisterError,
+    ColumnType, ConnectedExtract, Extract, FileFormat, KeyType, Location, PatientKeyColumn, PolicyRun, RegisterError,
     TableActivation, TableRemovals, TableRequest, VerifiedPolicy, read_registers,
 };
 
@@ -95,7 +95,7 @@ impl Place {
     /// Begins the counts with what is there.
     pub(super) fn begin(&self) {
         let registers: Vec<_> = self.policy.registers().collect();
-        if let Ok(read) = read_registers(&self.policy, &registers, self.tables.path(), today()) {
+        if let Ok(read) = read_registers(&self.policy, &registers, &Extract::from(self.tables.path()), today()) {
             let counted: Vec<_> =
                 registers.iter().map(|r| (*r, read.iter().find(|known| known.id == r.id).unwrap().members)).collect();
             CountsFile::begin(&self.policy, &counted, today(), 0).unwrap();
@@ -115,10 +115,11 @@ impl Place {
     ) -> Result<VerifiedPolicy, RegisterError> {
         let permissions = Permissions::parse(Some(permissions)).unwrap();
         let rules = applied_rules(&self.policy, &permissions, None, &Name::parse("project").unwrap(), today());
+        let tables = &Extract::from(self.tables.path());
         VerifiedPolicy::verify(&PolicyRun {
             policy: &self.policy,
             rules: &rules,
-            tables: self.tables.path(),
+            tables,
             extracts,
             asked: &asked.iter().map(|table| Arc::from(*table)).collect(),
             today: today(),

@@ -1,10 +1,12 @@
 //! The command line as its users see it: exit status, stdout and stderr of the built binary, as snapshots.
 
+mod checked_sources;
 mod conformance;
 mod connectors;
 mod definitions;
 mod governed;
 mod interruptions;
+mod layouts;
 mod linked;
 mod mistaken;
 mod outputs;
@@ -14,5 +16,6 @@ mod python;
 mod runs;
 mod sandbox;
 mod sources;
+mod stores;
 
 pub(crate) use sandbox::{Sandbox, binary};

@@ -126,7 +126,10 @@ fn tidy_line(line: &str) -> String {
     let mut words: Vec<String> = vec![];
     for word in line.split(' ') {
         let is_time = word.len() > 20 && word.starts_with("20") && word.ends_with('Z') && word.contains('T');
-        let measured = ["wall_ms=", "bytes=", "sha256=", "blocks="].iter().find(|name| word.starts_with(**name));
+        let measured =
+            ["wall_ms=", "bytes=", "sha256=", "blocks=", "bytes_read=", "decode_ms=", "evaluate_ms=", "peak_mib="]
+                .iter()
+                .find(|name| word.starts_with(**name));
         words.push(match (is_time, measured) {
             (true, _) => "[TIME]".to_owned(),
             (_, Some(name)) => format!("{name}[N]"),

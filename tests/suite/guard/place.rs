@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use peristyle_model::Definition;
-use peristyle_opt_out::{PolicyRun, RegisterError, VerifiedPolicy, read_registers};
+use peristyle_opt_out::{Extract, PolicyRun, RegisterError, VerifiedPolicy, read_registers};
 use peristyle_policy::counts::CountsFile;
 use peristyle_policy::permissions::Permissions;
 use peristyle_policy::register::RegisterId;
@@ -61,7 +61,8 @@ impl Place {
             return;
         }
         let today = Day::today();
-        let read = read_registers(&self.policy, &registers, &self.path("tables"), today).expect("sound registers");
+        let read = read_registers(&self.policy, &registers, &Extract::from(&self.path("tables")), today)
+            .expect("sound registers");
         let members =
             |register: &RegisterId| read.iter().find(|known| known.id == *register).expect("a register").members;
         let counted: Vec<_> = registers.iter().map(|register| (*register, members(&register.id))).collect();
@@ -75,7 +76,7 @@ impl Place {
         let project = Name::parse(PROJECT).expect("a name");
         let today = Day::today();
         let rules = applied_rules(&self.policy, &permissions, None, &project, today);
-        let tables = self.path("tables");
+        let tables = Extract::from(&self.path("tables"));
         let (policy, asked) = (&self.policy, BTreeSet::new());
         let run =
             PolicyRun { policy, rules: &rules, tables: &tables, extracts: &[], asked: &asked, today, known_counts: 0 };

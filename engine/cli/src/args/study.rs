@@ -101,4 +101,7 @@ pub(crate) struct Explain {
     pub(crate) definition: DefinitionArguments,
     #[command(flatten)]
     pub(crate) source: SourceArguments,
+    /// Run it over the dummy tables too, throw the answer away, and show what each operator and each step took
+    #[arg(long, requires = "dummy_tables")]
+    pub(crate) analyze: bool,
 }

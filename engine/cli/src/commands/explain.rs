@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use datafusion::physical_plan::ExecutionPlan;
 use peristyle_audit::Ledger;
@@ -17,7 +18,7 @@ use crate::settings::Settings;
 use crate::source::Source;
 use crate::source_file::SourceFile;
 use crate::study::Asked;
-use crate::{definition, tables, ui};
+use crate::{definition, run, tables, ui};
 
 /// Shows how the definition would be run: over the tables that are given, or over empty ones of the same columns.
 pub(crate) fn run(command: &Explain, settings: &Settings) -> Result<ExitStatus, Failure> {
@@ -40,7 +41,7 @@ fn over_dummy_tables(command: &Explain, folder: Option<PathBuf>, settings: &Sett
         None => empty_tables(&definition, empty.path())?,
     };
     let enclave = Enclave::open_tables(&folder, VerifiedPolicy::dummy_tables(), settings.enclave())?;
-    settings.runtime()?.block_on(explained(&definition, &enclave, settings))
+    settings.runtime()?.block_on(explained(&definition, &enclave, command.analyze, settings))
 }
 
 /// A run would be refused where this is. It is not recorded: no row is read.
@@ -59,7 +60,7 @@ fn under_policy(command: &Explain, place: &SourceFile, settings: &Settings) -> R
     let tables = questions.iter().flat_map(|question| question.tables(definition)).collect();
     let policy = clearance.verify(place, &extracts, &tables, known_counts)?;
     let enclave = place.open(extracts, policy, settings.enclave())?;
-    settings.runtime()?.block_on(explained(definition, &enclave, settings))
+    settings.runtime()?.block_on(explained(definition, &enclave, false, settings))
 }
 
 fn empty_tables(definition: &Definition, folder: &Path) -> Result<PathBuf, Failure> {
@@ -71,7 +72,12 @@ fn empty_tables(definition: &Definition, folder: &Path) -> Result<PathBuf, Failu
 
 /// Of what the definition has: its dataset, its measures, or both. A part that its author's code failed to make is
 /// only told of where the other one can be shown.
-async fn explained(definition: &Definition, enclave: &Enclave, settings: &Settings) -> Result<String, Failure> {
+async fn explained(
+    definition: &Definition,
+    enclave: &Enclave,
+    analyze: bool,
+    settings: &Settings,
+) -> Result<String, Failure> {
     let (root, options) = (settings.root(), settings.execution());
     let mut text = String::new();
     let with_measures = matches!(definition.measures, Some(Ok(_)));
@@ -79,20 +85,35 @@ async fn explained(definition: &Definition, enclave: &Enclave, settings: &Settin
     if with_dataset || !with_measures {
         let dataset = definition::dataset(definition)?;
         let plan = peristyle_execution::dataset_plan(definition, dataset, enclave, &root, &options).await?;
-        text.push_str(&section("Dataset", &plan));
+        text.push_str(&section("Dataset", &plan, enclave, analyze).await?);
     } else if let Some(Err(error)) = &definition.dataset {
         text.push_str(&format!("Dataset\n\n{error}\n\n"));
     }
     if with_measures {
         let measures = definition::measures(definition)?;
         let plan = peristyle_execution::measures_plan(definition, measures, enclave, &root, &options).await?;
-        text.push_str(&section("Measures", &plan));
+        text.push_str(&section("Measures", &plan, enclave, analyze).await?);
     } else if let Some(Err(error)) = &definition.measures {
         text.push_str(&format!("Measures\n\n{error}\n\n"));
     }
     Ok(text)
 }
 
-fn section(title: &str, plan: &Arc<dyn ExecutionPlan>) -> String {
-    format!("{title}\n\nplan\n{}\n{}\n", explain_plan(plan.as_ref(), false), explain_program(plan.as_ref()))
+async fn section(
+    title: &str,
+    plan: &Arc<dyn ExecutionPlan>,
+    enclave: &Enclave,
+    analyze: bool,
+) -> Result<String, Failure> {
+    let mut text = format!("{title}\n\n");
+    if analyze {
+        let started = Instant::now();
+        let rows = run::stream(plan, enclave, |_| Ok(())).await?;
+        let wall = started.elapsed().as_secs_f64() * 1e3;
+        let memory = run::peak_memory_mib().map(|mib| format!(", at most {mib} MiB")).unwrap_or_default();
+        text.push_str(&format!("ran: {rows} rows in {wall:.0} ms{memory}; times below are summed over threads\n\n"));
+    }
+    let (plan_text, program) = (explain_plan(plan.as_ref(), analyze), explain_program(plan.as_ref(), analyze));
+    text.push_str(&format!("plan\n{plan_text}\n{program}\n"));
+    Ok(text)
 }

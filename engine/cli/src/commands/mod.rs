@@ -7,6 +7,7 @@ mod explain;
 mod generate_dataset;
 mod generate_measures;
 mod policy;
+mod source;
 mod synth;
 
 use crate::args::{Arguments, Command};
@@ -24,6 +25,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitStatus, Failure> {
         Command::Policy(command) => policy::run(command),
         Command::Audit(command) => audit::run(command),
         Command::Connector(command) => connector::run(command),
+        Command::Source(command) => source::run(command),
         Command::Conformance(command) => conformance::run(command, settings),
         Command::Demo(command) => demo::run(command, settings),
         Command::Synth(command) => synth::run(command, settings),

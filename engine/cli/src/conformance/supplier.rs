@@ -44,6 +44,7 @@ const REGISTER_TABLES: &str = "test_tables";
 
 /// A case's raw tables as files, and the connector that reads them.
 struct Case<'c> {
+    folder: &'c Path,
     extract: ConnectedExtract,
     policy: Policy,
     settings: &'c Settings,
@@ -60,8 +61,8 @@ pub(super) async fn run_in(line: &Line, kind: &str, folder: &Path, settings: &Se
     let tables: BTreeMap<String, RawRows> = line.read("raw_tables")?;
     fs::create_dir_all(folder.join("state")).map_err(folder_failed)?;
     let policy = policy_of(&example, folder)?;
-    let extract = ConnectedExtract { connector: manifest.connector, location: folder.to_owned() };
-    let case = Case { extract, policy, settings };
+    let extract = ConnectedExtract { connector: manifest.connector, location: folder.into() };
+    let case = Case { folder, extract, policy, settings };
     let expected: Value = line.read("expected")?;
     let (answer, columns) = if kind == "backend_query" {
         case.write(tables)?;
@@ -105,7 +106,7 @@ fn policy_of(example: &str, folder: &Path) -> Result<Policy, String> {
 impl Case<'_> {
     fn write(&self, tables: BTreeMap<String, RawRows>) -> Result<(), String> {
         let registers: BTreeMap<String, RawRows> = self.policy.registers().filter_map(without_rows).collect();
-        raw_tables::write(&self.extract.location, &self.extract.connector, &registers, tables).map(|_| ())
+        raw_tables::write(self.folder, &self.extract.connector, &registers, tables).map(|_| ())
     }
 
     fn enclave(&self, policy: VerifiedPolicy) -> Result<Enclave, Failure> {
@@ -186,8 +187,7 @@ impl Case<'_> {
         let asked = Question::Dataset(dataset).tables(&definition);
         let enclave = self.enclave(self.verified(permissions, &asked)?)?;
         let options = self.settings.execution();
-        let plan =
-            peristyle_execution::dataset_plan(&definition, dataset, &enclave, &self.extract.location, &options).await?;
+        let plan = peristyle_execution::dataset_plan(&definition, dataset, &enclave, self.folder, &options).await?;
         let columns = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
         let mut answer = Vec::new();
         run::stream(&plan, &enclave, |batch| {

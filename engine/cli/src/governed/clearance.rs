@@ -40,7 +40,7 @@ impl Clearance<'_> {
         known_counts: u64,
     ) -> Result<VerifiedPolicy, Failure> {
         let Self { policy, rules, today, .. } = *self;
-        let tables = &place.location;
+        let tables = &place.extract;
         Ok(VerifiedPolicy::verify(&PolicyRun { policy, rules, tables, extracts, asked, today, known_counts })?)
     }
 

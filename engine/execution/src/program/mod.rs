@@ -19,6 +19,8 @@ mod needs;
 mod schedule;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use peristyle_model::graph::{
     Aggregation, Binary, Constant, Graph, InlineTableId, NodeId, Parameter, Position, TableId, Unary,
@@ -227,6 +229,28 @@ pub(crate) struct Program {
     pub(crate) outputs: Vec<QueryOutput>,
     /// For each table what its rows must satisfy to matter at all
     pub(crate) needs: Vec<needs::RowNeeds>,
+    /// What each step has taken, over all blocks and intervals
+    pub(crate) times: StepTimes,
+}
+
+/// Nanoseconds that each step has taken, summed over threads.
+#[derive(Debug, Default)]
+pub(crate) struct StepTimes(Vec<AtomicU64>);
+
+impl StepTimes {
+    pub(crate) fn new(steps: usize) -> Self {
+        Self((0..steps).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    pub(crate) fn add(&self, slot: Slot, time: Duration) {
+        if let Some(sum) = self.0.get(slot) {
+            sum.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn of(&self, slot: Slot) -> Duration {
+        Duration::from_nanos(self.0.get(slot).map_or(0, |sum| sum.load(Ordering::Relaxed)))
+    }
 }
 
 pub(crate) use needs::{ColumnNeed, RowNeeds};

@@ -11,7 +11,9 @@ use super::domains::Domains;
 use super::expressions::{Expr, ExprId, Expressions, PickIx, for_each_row_input};
 use super::lower::{LoweredQuery, Query, code_list_test, is_set};
 use super::needs::row_needs;
-use super::{DomainIx, EventOutput, PATIENTS, Program, QueryOutput, QuerySet, Slot, Step, StepOp, TableIx, TableUse};
+use super::{
+    DomainIx, EventOutput, PATIENTS, Program, QueryOutput, QuerySet, Slot, Step, StepOp, StepTimes, TableIx, TableUse,
+};
 use crate::code_index::CodeIndex;
 use crate::kernels::sets::ConstantMembers;
 
@@ -348,7 +350,17 @@ impl<'a> Scheduler<'a> {
         let code_indexes =
             self.code_columns.iter().map(|(table, column, lists)| CodeIndex::new(*table, *column, lists)).collect();
         let frees = frees(&self.steps, &self.outputs);
-        Ok(Program { frees, graph, tables: self.tables, code_indexes, steps: self.steps, outputs: self.outputs, needs })
+        let times = StepTimes::new(self.steps.len());
+        Ok(Program {
+            times,
+            frees,
+            graph,
+            tables: self.tables,
+            code_indexes,
+            steps: self.steps,
+            outputs: self.outputs,
+            needs,
+        })
     }
 
     /// For each slot that holds rows, their domain.

@@ -13,7 +13,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::*;
 use crate::policy::ScanPermit;
-use crate::source::{FileStore, LocalFiles, StoredFile};
+use crate::source::{Entry, FileStore, Identity, LocalFiles, SourceDirectory, StoredFile};
 
 /// Which bytes of which file were read.
 type Log = Arc<Mutex<Vec<(PathBuf, Range<u64>)>>>;
@@ -27,6 +27,14 @@ struct RecordedFile(Arc<dyn StoredFile>, PathBuf, Log);
 impl FileStore for RecordingStore {
     fn open(&self, permit: &ScanPermit, path: &Path) -> io::Result<Arc<dyn StoredFile>> {
         Ok(Arc::new(RecordedFile(LocalFiles.open(permit, path)?, path.to_owned(), Arc::clone(&self.0))))
+    }
+
+    fn entries(&self, folder: &Path) -> io::Result<Vec<Entry>> {
+        LocalFiles.entries(folder)
+    }
+
+    fn identity(&self, path: &Path) -> io::Result<Identity> {
+        LocalFiles.identity(path)
     }
 }
 
@@ -107,8 +115,11 @@ fn a_view_reads_the_columns_that_its_rows_take() {
         begin(&place, &extracts).unwrap();
         let policy = place.verify_for("[]", &extracts, &[DEATHS]).unwrap();
         let log = Log::default();
-        let store = Box::new(RecordingStore(Arc::clone(&log)));
-        let enclave = Enclave::connected(extracts.to_vec(), store, policy, options()).unwrap();
+        let store = Arc::new(RecordingStore(Arc::clone(&log)));
+        let root = place.tables.path().to_path_buf();
+        let directory = SourceDirectory::open(store, root, BTreeMap::new()).unwrap();
+        let [extract] = extracts;
+        let enclave = Enclave::connected(vec![(extract, directory)], policy, options()).unwrap();
         let wanted = TableRequest { columns: request(columns).columns, ..wanted() };
         assert!(run_view(&enclave, &wanted, predicate.clone()).unwrap().len() < 900);
         assert_eq!(asked_for(&place, "deaths", &log), expected, "{columns} {predicate:?}");

@@ -80,7 +80,7 @@ fn by_text(patients: PatientsPerKey) -> Connector {
 }
 
 fn in_place(place: &Place, connector: Connector) -> [ConnectedExtract; 1] {
-    [ConnectedExtract { connector, location: place.tables.path().to_owned() }]
+    [ConnectedExtract { connector, location: place.tables.path().into() }]
 }
 
 fn wanted() -> TableRequest {

@@ -47,7 +47,7 @@ impl TwoSources {
     fn extracts(&self, change: impl Fn(&mut Connector, &mut Connector)) -> Vec<ConnectedExtract> {
         let (mut gp, mut deaths) = (gp(KeyType::Int), by_text(PatientsPerKey::Many));
         change(&mut gp, &mut deaths);
-        let at = |connector, tables: &Tables| ConnectedExtract { connector, location: tables.path().to_owned() };
+        let at = |connector, tables: &Tables| ConnectedExtract { connector, location: tables.path().into() };
         vec![at(gp, &self.gp), at(deaths, &self.place.tables)]
     }
 

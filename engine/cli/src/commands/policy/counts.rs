@@ -10,7 +10,7 @@ use peristyle_policy::counts::{CountsError, CountsFile};
 use peristyle_policy::register::{Register, RegisterId};
 use peristyle_policy::{Day, Policy};
 
-use super::check::read_one;
+use super::registers::read_one;
 use crate::args::Counts;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;

@@ -2,8 +2,9 @@
 
 mod check;
 mod counts;
+pub(super) mod registers;
 mod set_aside;
-mod show;
+pub(super) mod show;
 
 use crate::args::PolicyCommand;
 use crate::exit::ExitStatus;

@@ -35,7 +35,7 @@ fn is_json(path: &Path) -> bool {
 }
 
 /// Name, digest and rules of a policy.
-pub(super) fn rules(policy: &Policy) -> String {
+pub(in crate::commands) fn rules(policy: &Policy) -> String {
     let rows: Vec<Vec<String>> = Rule::ALL
         .into_iter()
         .map(|rule| match stated(policy, rule) {

@@ -31,7 +31,7 @@ def run(job):
     if "statements" in job:
         run_statements(connection, job)
     else:
-        write(connection, queries.QUERIES[job["query"]]("duckdb", job), job["answer"])
+        write(connection, queries.as_one(queries.QUERIES[job["query"]]("duckdb", job)), job["answer"])
 
 
 def run_statements(connection, job):

@@ -155,12 +155,11 @@ def cohort(dialect, job):
     return steps, asked
 
 
-def as_one(query):
-    """Steps and what is asked as one query, for an engine that computes a step once however often it is read."""
-    if isinstance(query, str):
-        return query
-    steps, asked = query
-    return "WITH " + ", ".join(f"{name} AS ({sql})" for name, sql in steps.items()) + asked
-
-
 QUERIES = {"dm017": dm017, "wide": wide, "rare": rare, "cohort": cohort}
+
+
+def steps_of(dialect, job):
+    """The tables to make first, by name, and then the question. As tables, since engines may compute a common table
+    expression anew for each that reads it."""
+    query = QUERIES[job["query"]](dialect, job)
+    return ({}, query) if isinstance(query, str) else query

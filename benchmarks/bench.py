@@ -55,6 +55,8 @@ def arguments():
     )
     parser.add_argument("--check", action="store_true", help="compare the answers, measure nothing")
     given = parser.parse_args()
+    if given.no_peers and (given.ehrql or given.check):
+        parser.error("--no-peers compares nothing: it goes with neither --ehrql nor --check")
     given.data = (given.data or target / f"bench/{given.patients}x{given.events}").resolve()
     given.out = (given.out or given.data / "results").resolve()
     given.binary = given.binary.resolve()

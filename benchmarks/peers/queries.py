@@ -90,66 +90,58 @@ def rare(dialect, job):
 
 
 def cohort(dialect, job):
-    """The cohort first, then each table joined with it."""
+    """The cohort first, then each table joined with it: steps that later ones read, and what is asked."""
     days = lambda start, end: days_between(dialect, start, end)
     episodes = lambda date, gap: f"""
         CAST(sum(CASE WHEN before IS NULL OR {days("before", date)} > {gap} THEN 1 ELSE 0 END) AS BIGINT)"""
     coded = quoted([*job["index"], *job["episode"], *job["value"]])
-    return f"""
-    WITH coded AS (
+    steps = {
+        "coded": f"""
         SELECT patient_id, date, snomedct_code AS code, numeric_value FROM clinical_events
-        WHERE snomedct_code IN ({coded})
-    ),
-    firsts AS (
+        WHERE snomedct_code IN ({coded})""",
+        "firsts": f"""
         SELECT patient_id, min(date) AS day FROM coded
-        WHERE code IN ({quoted(job["index"])}) AND date >= {day(job["since"])} GROUP BY patient_id
-    ),
-    registered AS (
+        WHERE code IN ({quoted(job["index"])}) AND date >= {day(job["since"])} GROUP BY patient_id""",
+        "registered": f"""
         SELECT r.patient_id, practice_pseudo_id AS practice, practice_nuts1_region_name AS region,
                row_number() OVER (PARTITION BY r.patient_id ORDER BY start_date DESC NULLS LAST,
                    end_date DESC NULLS LAST, practice_pseudo_id DESC NULLS LAST,
                    practice_nuts1_region_name DESC NULLS LAST) AS place
         FROM practice_registrations r JOIN firsts f ON f.patient_id = r.patient_id
-        WHERE r.start_date <= f.day AND (r.end_date > f.day OR r.end_date IS NULL)
-    ),
-    members AS (
+        WHERE r.start_date <= f.day AND (r.end_date > f.day OR r.end_date IS NULL)""",
+        "members": f"""
         SELECT f.patient_id, f.day, r.practice, r.region, d.date AS death_date,
                {days("f.day", "d.date")} <= 365 AS died_within_year,
                d.underlying_cause_of_death IN ({quoted(job["diagnoses"])}) AS died_of_it
         FROM firsts f JOIN registered r ON r.patient_id = f.patient_id AND r.place = 1
         LEFT JOIN ons_deaths d ON d.patient_id = f.patient_id
-        WHERE d.date IS NULL OR d.date >= f.day
-    ),
-    issues AS (
+        WHERE d.date IS NULL OR d.date >= f.day""",
+        "issues": f"""
         SELECT c.patient_id, sum(CASE WHEN {days("i.date", "c.day")} <= 365 THEN 1 ELSE 0 END) AS issues,
                max(i.date) AS last_issue
         FROM medications i JOIN members c ON c.patient_id = i.patient_id
-        WHERE i.dmd_code IN ({quoted(job["medicines"])}) AND i.date < c.day GROUP BY c.patient_id
-    ),
-    spells AS (
+        WHERE i.dmd_code IN ({quoted(job["medicines"])}) AND i.date < c.day GROUP BY c.patient_id""",
+        "spells": f"""
         SELECT c.patient_id, a.admission_date, a.primary_diagnosis IN ({quoted(job["diagnoses"])}) AS with_it,
                lag(a.admission_date) OVER (PARTITION BY c.patient_id ORDER BY a.admission_date) AS before
-        FROM apcs a JOIN members c ON c.patient_id = a.patient_id WHERE a.admission_date >= c.day
-    ),
-    admitted AS (
+        FROM apcs a JOIN members c ON c.patient_id = a.patient_id WHERE a.admission_date >= c.day""",
+        "admitted": f"""
         SELECT patient_id, {episodes("admission_date", job["admission_gap"])} AS episodes,
                min(CASE WHEN with_it THEN admission_date END) AS first_with_it
-        FROM spells GROUP BY patient_id
-    ),
-    recurring AS (
+        FROM spells GROUP BY patient_id""",
+        "recurring": f"""
         SELECT e.patient_id, e.date, lag(e.date) OVER (PARTITION BY e.patient_id ORDER BY e.date) AS before
         FROM coded e JOIN members c ON c.patient_id = e.patient_id
-        WHERE code IN ({quoted(job["episode"])}) AND e.date IS NOT NULL
-    ),
-    recurred AS (
-        SELECT patient_id, {episodes("date", job["event_gap"])} AS episodes FROM recurring GROUP BY patient_id
-    ),
-    measured AS (
+        WHERE code IN ({quoted(job["episode"])}) AND e.date IS NOT NULL""",
+        "recurred": f"""
+        SELECT patient_id, {episodes("date", job["event_gap"])} AS episodes FROM recurring GROUP BY patient_id""",
+        "measured": f"""
         SELECT e.patient_id, e.date, e.numeric_value, row_number() OVER (PARTITION BY e.patient_id
                    ORDER BY abs({days("c.day", "e.date")}), e.date, e.numeric_value) AS place
         FROM coded e JOIN members c ON c.patient_id = e.patient_id
-        WHERE code IN ({quoted(job["value"])}) AND e.numeric_value IS NOT NULL AND e.date IS NOT NULL
-    )
+        WHERE code IN ({quoted(job["value"])}) AND e.numeric_value IS NOT NULL AND e.date IS NOT NULL""",
+    }
+    asked = f"""
     SELECT c.patient_id, c.day AS index_date, p.sex, {whole_years(dialect, "p.date_of_birth", "c.day")} AS age,
            c.practice, c.region, CAST(coalesce(i.issues, 0) AS BIGINT) AS issues_in_year_before,
            i.last_issue AS last_issue_before, coalesce(a.episodes, 0) AS admission_episodes,
@@ -160,6 +152,14 @@ def cohort(dialect, job):
     LEFT JOIN admitted a ON a.patient_id = c.patient_id
     LEFT JOIN recurred r ON r.patient_id = c.patient_id
     LEFT JOIN measured m ON m.patient_id = c.patient_id AND m.place = 1"""
+    return steps, asked
 
 
 QUERIES = {"dm017": dm017, "wide": wide, "rare": rare, "cohort": cohort}
+
+
+def steps_of(dialect, job):
+    """The tables to make first, by name, and then the question. As tables, since engines may compute a common table
+    expression anew for each that reads it."""
+    query = QUERIES[job["query"]](dialect, job)
+    return ({}, query) if isinstance(query, str) else query

@@ -9,6 +9,10 @@
 //!
 //! [tables.clinical_events]        # where its files are not clinical_events.parquet, or clinical_events/
 //! files = "events/year=*/part-*.parquet"
+//!
+//! [[linked]]                      # an extract of its own, joined to the supplier's through its connector's link
+//! connector = "./registry"
+//! location = "registry"
 //! ```
 
 mod tables;
@@ -39,6 +43,8 @@ pub(crate) struct SourceFile {
     pub(crate) extract: Extract,
     /// How the tables are read: [`USER_FACING`], the name of a connector that comes with Peristyle, or a folder's path
     pub(crate) connector: String,
+    /// Extracts of their own that are linked to it, with how they are read
+    pub(crate) linked: Vec<(String, Extract)>,
     /// The policy
     pub(crate) policy: PathBuf,
     /// The audit ledger
@@ -55,6 +61,55 @@ struct Document {
     ledger: Spanned<PathBuf>,
     #[serde(default)]
     tables: BTreeMap<Spanned<String>, TableDocument>,
+    #[serde(default)]
+    linked: Vec<LinkedDocument>,
+}
+
+/// `[[linked]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LinkedDocument {
+    connector: Spanned<String>,
+    location: Spanned<String>,
+    #[serde(default)]
+    tables: BTreeMap<Spanned<String>, TableDocument>,
+}
+
+/// A fault, and where it is.
+type Fault = (std::ops::Range<usize>, String);
+
+/// How an extract is read, as paths are from this folder.
+fn connector_of(named: &Spanned<String>, folder: &Path) -> Result<String, Fault> {
+    let name = named.get_ref();
+    if *name == USER_FACING || peristyle_connectors::builtin().any(|known| known == name) {
+        return Ok(name.clone());
+    }
+    if name.contains('/') {
+        return Ok(folder.join(name).display().to_string());
+    }
+    let builtin = peristyle_connectors::builtin().collect::<Vec<_>>().join("\", \"");
+    let problem = format!(
+        "`connector` must be \"user-facing\" (tables that have the shape of the catalogue already), \"{builtin}\", \
+         or the path of a connector's folder, with a `/`"
+    );
+    Err((named.span(), problem))
+}
+
+/// Where an extract is, and how its files are laid out.
+fn extract_of(
+    location: &Spanned<String>,
+    tables: &BTreeMap<Spanned<String>, TableDocument>,
+    folder: &Path,
+) -> Result<Extract, Fault> {
+    let extract = Extract::at(location.get_ref(), folder);
+    let mut extract = extract.map_err(|error| (location.span(), format!("`location` {error}")))?;
+    for (table, document) in tables {
+        let layout = document.layout().map_err(|(span, problem)| {
+            (span.unwrap_or(table.span()), format!("table `{}`: {problem}", table.get_ref()))
+        })?;
+        extract = extract.with_layout(table.get_ref().as_str().into(), layout);
+    }
+    Ok(extract)
 }
 
 impl SourceFile {
@@ -89,39 +144,28 @@ impl SourceFile {
             return at(document.peristyle_source.span(), "`peristyle_source` must be 1 for this engine");
         }
         let folder = path.parent().unwrap_or(Path::new(""));
-        let named = document.connector.get_ref();
-        let connector = if *named == USER_FACING || peristyle_connectors::builtin().any(|known| known == named) {
-            named.clone()
-        } else if named.contains('/') {
-            folder.join(named).display().to_string()
-        } else {
-            let builtin = peristyle_connectors::builtin().collect::<Vec<_>>().join("\", \"");
-            let problem = format!(
-                "`connector` must be \"user-facing\" (tables that have the shape of the catalogue already), \"{builtin}\", \
-                 or the path of a connector's folder, with a `/`"
-            );
-            return at(document.connector.span(), &problem);
-        };
+        let fault_at = |(span, problem): Fault| fault(path, Some(line_of(span.start)), &problem);
+        let connector = connector_of(&document.connector, folder).map_err(fault_at)?;
         for (field, value) in [("policy", &document.policy), ("ledger", &document.ledger)] {
             if value.get_ref().as_os_str().is_empty() {
                 return at(value.span(), &format!("`{field}` is empty: give a path, from this file's folder"));
             }
         }
-        let mut extract = match Extract::at(document.location.get_ref(), folder) {
-            Ok(extract) => extract,
-            Err(error) => return at(document.location.span(), &format!("`location` {error}")),
-        };
-        for (table, document) in &document.tables {
-            match document.layout() {
-                Ok(layout) => extract = extract.with_layout(table.get_ref().as_str().into(), layout),
-                Err((span, problem)) => {
-                    return at(span.unwrap_or(table.span()), &format!("table `{}`: {problem}", table.get_ref()));
-                }
+        let extract = extract_of(&document.location, &document.tables, folder).map_err(fault_at)?;
+        let mut linked = Vec::with_capacity(document.linked.len());
+        for source in &document.linked {
+            let read_by = connector_of(&source.connector, folder).map_err(fault_at)?;
+            if read_by == USER_FACING || connector == USER_FACING {
+                let problem = "`[[linked]]` is for extracts that are read through connectors, both of them: tables that \
+                               have the shape of the catalogue already are linked by their patient_id";
+                return at(source.connector.span(), problem);
             }
+            linked.push((read_by, extract_of(&source.location, &source.tables, folder).map_err(fault_at)?));
         }
         Ok(Self {
             extract,
             connector,
+            linked,
             policy: folder.join(document.policy.get_ref()),
             ledger: folder.join(document.ledger.get_ref()),
         })
@@ -134,10 +178,23 @@ impl SourceFile {
     /// # Errors
     /// A connector that is not there or not right.
     pub(crate) fn extracts(&self) -> Result<Vec<ConnectedExtract>, Failure> {
-        let manifest = self.manifest()?.into_iter();
-        let connected =
-            |manifest: Manifest| ConnectedExtract { connector: manifest.connector, location: self.extract.clone() };
-        Ok(manifest.map(connected).collect())
+        let linked = self.linked.iter().map(|(connector, extract)| Ok((loaded(connector)?, extract)));
+        let of_supplier = self.manifest()?.map(|manifest| Ok((manifest, &self.extract)));
+        let connected = |(manifest, extract): (Manifest, &Extract)| ConnectedExtract {
+            connector: manifest.connector,
+            location: extract.clone(),
+        };
+        of_supplier.into_iter().chain(linked).map(|source| source.map(connected)).collect()
+    }
+
+    /// Each of the linked extracts as if it were the only one.
+    pub(crate) fn of_linked(&self) -> impl Iterator<Item = Self> {
+        self.linked.iter().map(|(connector, extract)| Self {
+            extract: extract.clone(),
+            connector: connector.clone(),
+            linked: Vec::new(),
+            ..self.clone()
+        })
     }
 
     /// Opens the tables, through the connectors of [`Self::extracts`] where there are any.
@@ -164,14 +221,21 @@ impl SourceFile {
         if self.connector == USER_FACING {
             return Ok(None);
         }
-        let loaded = peristyle_connectors::load(&self.connector);
-        loaded.map(Some).map_err(|error| Failure::new(ExitStatus::Files, error.to_string()))
+        loaded(&self.connector).map(Some)
     }
 
-    /// How ledgers name the connector: of a path, its last part.
-    pub(crate) fn connector_name(&self) -> &str {
-        self.connector.rsplit('/').find(|part| !part.is_empty()).unwrap_or(&self.connector)
+    /// How ledgers name the connectors: of a path, its last part.
+    pub(crate) fn connector_name(&self) -> String {
+        fn name(connector: &String) -> &str {
+            connector.rsplit('/').find(|part| !part.is_empty()).unwrap_or(connector)
+        }
+        let linked = self.linked.iter().map(|(connector, _)| connector);
+        std::iter::once(&self.connector).chain(linked).map(name).collect::<Vec<_>>().join("+")
     }
+}
+
+fn loaded(connector: &str) -> Result<Manifest, Failure> {
+    peristyle_connectors::load(connector).map_err(|error| Failure::new(ExitStatus::Files, error.to_string()))
 }
 
 fn fault(path: &Path, line: Option<usize>, problem: &str) -> Failure {
@@ -197,6 +261,7 @@ ledger = "audit/ledger.jsonl"
         let expected = SourceFile {
             extract: Extract::from("/srv/place/tables"),
             connector: "user-facing".to_owned(),
+            linked: Vec::new(),
             policy: PathBuf::from("/etc/peristyle/policy.toml"),
             ledger: PathBuf::from("/srv/place/audit/ledger.jsonl"),
         };
@@ -218,6 +283,16 @@ ledger = "audit/ledger.jsonl"
             ("location", "folder", "line 3: unknown field `folder`"),
             ("location = \"tables\"\n", "", "missing field `location`"),
             ("\"tables\"", "\"\"", "line 3: `location` is empty"),
+            (
+                "ledger.jsonl\"\n",
+                "ledger.jsonl\"\n[[linked]]\nconnector = \"tpp\"\nlocation = \"x\"\n",
+                "line 7: `[[linked]]` is for extracts that are read through connectors",
+            ),
+            (
+                "ledger.jsonl\"\n",
+                "ledger.jsonl\"\n[[linked]]\nconnector = \"ons\"\nlocation = \"x\"\n",
+                "line 7: `connector` must be",
+            ),
         ] {
             let text = WHOLE.replace(from, to);
             assert_ne!(text, WHOLE);

@@ -41,7 +41,7 @@ const PATIENTS: &str = "SELECT \"person\" AS patient_id, \"born\" AS date_of_bir
 const DEATHS: &str = "SELECT p.\"person\" AS patient_id, d.\"died\" AS date FROM \"deaths\" d \
                       JOIN \"people\" p ON d.\"pseudonym\" = p.\"pseudonym\"";
 
-const POLICY: &str = r#"peristyle_policy = 1
+pub(super) const POLICY: &str = r#"peristyle_policy = 1
 name = "clinic"
 patient_key = "int"
 
@@ -87,7 +87,7 @@ const PEOPLE: &str = "person,pseudonym,born\n1,a,1950-01-01\n2,b,1951-01-01\n3,c
                       6,f,1955-01-01\n7,g,1956-01-01\n";
 const DIED: &str = "pseudonym,died\na,2020-01-01\nb,2020-02-02\nc,2020-03-03\n,2020-05-05\nz,2020-06-06\n";
 
-const STUDY: &str = "
+pub(super) const STUDY: &str = "
 patients patients
   patient | date_of_birth:date
 patients ons_deaths
@@ -118,7 +118,7 @@ fn place() -> Sandbox {
 }
 
 /// A file with its digest beside it.
-fn sealed(sandbox: &Sandbox, name: &str, text: &str) {
+pub(super) fn sealed(sandbox: &Sandbox, name: &str, text: &str) {
     sandbox.write(name, text);
     sandbox.write(&format!("{name}.sha256"), format!("{}  {name}\n", Digest::of(text.as_bytes())));
 }

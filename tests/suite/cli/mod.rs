@@ -19,3 +19,4 @@ mod sources;
 mod stores;
 
 pub(crate) use sandbox::{Sandbox, binary};
+mod two_sources;

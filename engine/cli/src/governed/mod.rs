@@ -85,7 +85,7 @@ fn carry_out(
     let answered = runtime.block_on(interruption.ends(answer));
     // Waits for what still reads.
     drop(runtime);
-    let taken = evidence.take_enclave(&enclave, place.connector_name());
+    let taken = evidence.take_enclave(&enclave, &place.connector_name());
     let sealed = answered?;
     taken?;
     enclave.policy().check_pins()?;

@@ -26,6 +26,31 @@ pub(super) struct Findings {
     pub(super) warnings: Vec<String>,
 }
 
+impl Findings {
+    /// Takes what was found in a linked extract: its own tables under its connector's name, and what it gives in place of
+    /// what the supplier's says that it has not.
+    pub(super) fn join(&mut self, linked: Findings, connector: &str) {
+        let of = |text: String| format!("{connector}: {text}");
+        self.tables.extend(linked.tables.into_iter().map(|table| TableFinding { name: of(table.name), ..table }));
+        self.unread.extend(linked.unread.into_iter().map(of));
+        self.errors.extend(linked.errors.into_iter().map(of));
+        self.warnings.extend(linked.warnings.into_iter().map(of));
+        for found in linked.user_facing {
+            match self.user_facing.iter_mut().find(|known| known.table == found.table) {
+                Some(known) if matches!(known.answer, Answer::NotGiven(_)) => known.answer = found.answer,
+                Some(known) => {
+                    if !matches!(found.answer, Answer::NotGiven(_)) {
+                        let problem = "two of the source's connectors give it: let one of them say `[missing]`";
+                        known.answer = Answer::Refused(problem.to_owned());
+                    }
+                }
+                None => self.user_facing.push(found),
+            }
+        }
+        self.user_facing.sort_by(|one, other| one.table.cmp(&other.table));
+    }
+}
+
 /// A table of the extract.
 pub(super) struct TableFinding {
     pub(super) name: String,

@@ -41,10 +41,15 @@ fn check(command: &SourceCheck) -> Result<ExitStatus, Failure> {
     let extracts = place.extracts()?;
     let links = policy.as_ref().map(|policy| link_registers(policy, &extracts)).unwrap_or_default();
     let registers = policy.as_ref().ok().map(|policy| check_registers(&place, policy, &links, &extracts, today));
-    let findings = match place.manifest()? {
+    let mut findings = match place.manifest()? {
         Some(manifest) => connected::find(&place, &manifest, policy.as_ref().ok())?,
         None => user_facing::find(&place, policy.as_ref().ok())?,
     };
+    for linked in place.of_linked() {
+        if let Some(manifest) = linked.manifest()? {
+            findings.join(connected::find(&linked, &manifest, policy.as_ref().ok())?, &manifest.connector.name);
+        }
+    }
     let checked = Checked { place: &place, today, policy: policy.as_ref(), registers, findings };
     let text = if command.json { json::of(&checked) } else { show::of(&checked) };
     ui::show(&text)?;

@@ -105,7 +105,7 @@ fn two_extracts_answer_as_one() {
     };
     run("policy begin source.toml --by Nobody");
     run("generate-dataset study.json --source source.toml --project flu --output seen.csv");
-    assert_eq!(sandbox.read("seen.csv"), "patient_id,died\n1,2020-01-01\n3,\n4,\n5,\n6,\n7,\n");
+    assert_eq!(sandbox.read("seen.csv"), "patient_id,died\r\n1,2020-01-01\r\n3,\r\n4,\r\n5,\r\n6,\r\n7,\r\n");
     let files = sandbox.read("ledger.jsonl");
     for name in ["gp/people.csv", "registry/people.csv", "registry/deaths-2020b.csv"] {
         assert!(files.contains(&format!("\"{name}\"")), "{name}: {files}");

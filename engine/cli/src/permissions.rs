@@ -41,10 +41,10 @@ pub(crate) fn measures_roots(measures: &[Measure]) -> impl Iterator<Item = NodeI
 }
 
 /// The tables that `roots` use.
-pub(crate) fn tables<'d>(
-    definition: &'d Definition,
+pub(crate) fn tables(
+    definition: &Definition,
     roots: impl Iterator<Item = NodeId>,
-) -> impl Iterator<Item = &'d TableSchema> {
+) -> impl Iterator<Item = &TableSchema> {
     let graph = &definition.graph;
     let needed = graph.reachable(roots);
     let used = graph.nodes().filter(move |(id, _)| needed[id.index()]);

@@ -226,11 +226,11 @@ impl SourceFile {
 
     /// How ledgers name the connectors: of a path, its last part.
     pub(crate) fn connector_name(&self) -> String {
-        fn name(connector: &String) -> &str {
+        fn name(connector: &str) -> &str {
             connector.rsplit('/').find(|part| !part.is_empty()).unwrap_or(connector)
         }
         let linked = self.linked.iter().map(|(connector, _)| connector);
-        std::iter::once(&self.connector).chain(linked).map(name).collect::<Vec<_>>().join("+")
+        std::iter::once(&self.connector).chain(linked).map(|connector| name(connector)).collect::<Vec<_>>().join("+")
     }
 }
 

@@ -116,7 +116,7 @@ impl Gathered {
     pub(super) fn by_key(self, keys: &mut KeysBuilder) -> Result<u64, PatientKeyError> {
         match self {
             Self::Int(rows) => by_key(&rows, |key| PatientKey::Int(*key), keys),
-            Self::Bytes16(rows) => by_key(&rows, |key| PatientKey::Bytes16(key), keys),
+            Self::Bytes16(rows) => by_key(&rows, PatientKey::Bytes16, keys),
             Self::Text(rows) => by_key(&rows, |key| PatientKey::Text(key), keys),
         }
     }

@@ -230,7 +230,7 @@ pub(super) fn read_links(
 /// whoever begins or accepts counts. `None` where the extracts have no such link, or the policy no terms for it. Blocks.
 ///
 /// # Errors
-/// As [`VerifiedPolicy::verify`].
+/// As `VerifiedPolicy::verify`.
 pub fn read_link(
     policy: &Policy,
     link: &RegisterId,

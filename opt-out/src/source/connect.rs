@@ -95,7 +95,7 @@ fn check(scheme: Scheme, variable: &dyn Fn(&str) -> Option<String>) -> Result<()
         Scheme::Google => (GOOGLE, &["GOOGLE_BASE_URL"], "GOOGLE_ALLOW_HTTP"),
     };
     let is_set = |name: &&str| variable(name).is_some();
-    if !ways.iter().any(|way| way.iter().all(|name| is_set(name))) {
+    if !ways.iter().any(|way| way.iter().all(&is_set)) {
         let ways: Vec<String> = ways.iter().map(|way| way.join(" and ")).collect();
         return Err(format!("the environment gives no credentials for it: set {}", ways.join(", or ")));
     }

@@ -164,7 +164,7 @@ impl SourceDirectory {
     /// The files that a pattern stands for; the folders that were looked through are added to `folders`.
     fn matching(&self, pattern: &FilePattern, folders: &mut Vec<PathBuf>) -> Result<Vec<FoundFile>, SourceError> {
         let parts: Vec<&str> = pattern.parts().collect();
-        let mut reached: Vec<(PathBuf, Vec<(String, Option<String>)>)> = vec![(self.directory.clone(), Vec::new())];
+        let mut reached: Vec<(PathBuf, Partitions)> = vec![(self.directory.clone(), Vec::new())];
         for (at, part) in parts.iter().enumerate() {
             let is_last = at + 1 == parts.len();
             let mut next = Vec::new();
@@ -186,6 +186,9 @@ impl SourceDirectory {
             .collect())
     }
 }
+
+/// What the folders on the way to a file say: columns, and their text.
+type Partitions = Vec<(String, Option<String>)>;
 
 fn shown(entry: &Entry) -> String {
     if entry.is_folder { format!("{}/", entry.name) } else { entry.name.clone() }

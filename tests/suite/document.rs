@@ -154,9 +154,10 @@ pub(crate) fn value(cell: &Cell, type_name: &str) -> Json {
     json!({ "Value": constant(cell, type_name) })
 }
 
-/// A `Value` node that holds a set.
+/// A `Value` node that holds a set: equal sets are equal nodes, in whatever order their members come.
 pub(crate) fn set(members: &[Cell], type_name: &str) -> Json {
-    let members: Vec<Json> = members.iter().map(|cell| constant(cell, type_name)).collect();
+    let mut members: Vec<Json> = members.iter().map(|cell| constant(cell, type_name)).collect();
+    members.sort_by_key(Json::to_string);
     json!({ "Value": { "frozenset": members } })
 }
 

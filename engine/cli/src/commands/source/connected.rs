@@ -20,7 +20,8 @@ type Faults = BTreeMap<(String, String), String>;
 pub(super) fn find(place: &SourceFile, manifest: &Manifest, policy: Option<&Policy>) -> Result<Findings, Failure> {
     let connector = &manifest.connector;
     let (reports, unread) = examine(&place.extract, &connector.wanted_tables())?;
-    let mut findings = Findings { unread: without_registers(unread, policy), ..Findings::default() };
+    let links: Vec<&str> = connector.links.values().map(|link| &*link.table).collect();
+    let mut findings = Findings { unread: without_registers(unread, policy, &links), ..Findings::default() };
     let known: Vec<&str> = connector.raw.keys().map(|name| &**name).collect();
     findings.warnings.extend(unknown_layouts(place, policy, &known));
     if let Some(policy) = policy.filter(|policy| policy.patient_key != connector.patient_key) {

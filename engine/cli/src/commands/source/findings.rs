@@ -111,9 +111,10 @@ fn registers(policy: Option<&Policy>) -> Vec<&str> {
         .collect()
 }
 
-/// What is in no table, but for registers and their digests.
-pub(super) fn without_registers(mut unread: Vec<String>, policy: Option<&Policy>) -> Vec<String> {
-    let registers = registers(policy);
+/// What is in no table, but for registers, tables of links among them, and their digests.
+pub(super) fn without_registers(mut unread: Vec<String>, policy: Option<&Policy>, links: &[&str]) -> Vec<String> {
+    let mut registers = registers(policy);
+    registers.extend(links);
     let is_register = |file: &str| {
         let stem = file.trim_end_matches('/').split_once('.').map_or(file.trim_end_matches('/'), |(stem, _)| stem);
         registers.contains(&stem)

@@ -24,7 +24,7 @@ pub(super) fn find(place: &SourceFile, policy: Option<&Policy>) -> Result<Findin
     }
     let wanted: Vec<WantedTable> = by_name.iter().map(|(name, tables)| wanted(name, tables)).collect();
     let (reports, unread) = examine(&place.extract, &wanted)?;
-    let mut findings = Findings { unread: without_registers(unread, policy), ..Findings::default() };
+    let mut findings = Findings { unread: without_registers(unread, policy, &[]), ..Findings::default() };
     let known: Vec<&str> = by_name.keys().map(|name| &**name).collect();
     findings.warnings.extend(unknown_layouts(place, policy, &known));
     for ((report, wanted), tables) in reports.into_iter().zip(&wanted).zip(by_name.values()) {

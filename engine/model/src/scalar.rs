@@ -168,19 +168,21 @@ pub struct Civil {
 
 /// Splits days since 1970-01-01 into year, month and day of the proleptic Gregorian calendar.
 ///
-/// Counts in years that begin in March, so that the leap day is a year's last.
-/// See Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+/// Counts in years that begin in March, so that the leap day is a year's last; without a branch, as it stands in loops over
+/// columns. See Neri and Schneider, "Euclidean affine functions and their application to calendar algorithms" (2022).
 pub fn civil_from_days(days: i32) -> Civil {
-    let shifted = i64::from(days) + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    Civil { year: year as i32, month: month as u32, day: day as u32 }
+    /// So many eras of 400 years earlier, no day of an `i32` is negative.
+    const ERAS: i64 = 14_700;
+    const DAYS_OF_ERA: i64 = 146_097;
+    let quarters = ((i64::from(days) + 719_468 + ERAS * DAYS_OF_ERA) * 4 + 3) as u64;
+    let (century, rest) = (quarters / 146_097, (quarters % 146_097) as u32);
+    let product = u64::from(rest | 3) * 2_939_745;
+    let (year_of_century, day_of_year) = ((product >> 32) as i32, product as u32 / 2_939_745 / 4);
+    let shifted = 2_141 * day_of_year + 197_913;
+    let (month, day) = (shifted >> 16, (shifted & 0xffff) / 2_141 + 1);
+    let next = u32::from(day_of_year >= 306);
+    let year = (century as i32 - 4 * ERAS as i32) * 100 + year_of_century + next as i32;
+    Civil { year, month: month - 12 * next, day }
 }
 
 /// Days since 1970-01-01 of a date that exists.
@@ -271,40 +273,25 @@ pub fn difference_in_years(lhs: i32, rhs: i32) -> i64 {
 /// A date's months and day in one number, so that whole months between two dates are one subtraction: what
 /// [`months_between`] takes. Of a date that does not exist in years 1 to 9999 it is any number.
 pub fn day_of_months(date: i32) -> i32 {
-    let Civil { year, month, day } = quick_civil(date);
+    let Civil { year, month, day } = civil_from_days(date);
     ((year * 12 + month as i32) << 5) | day as i32
 }
 
 /// Whole months from one [`day_of_months`] to another.
 pub fn months_between(lhs: i32, rhs: i32) -> i64 {
     // Rounding down takes off the month that is not complete.
-    i64::from((lhs - rhs) >> 5)
+    i64::from(lhs.wrapping_sub(rhs) >> 5)
 }
 
 /// As [`day_of_months`], for whole years: what [`years_between`] takes.
 pub fn day_of_years(date: i32) -> i32 {
-    let Civil { year, month, day } = quick_civil(date);
+    let Civil { year, month, day } = civil_from_days(date);
     (year << 9) | ((month as i32) << 5) | day as i32
 }
 
 /// Whole years from one [`day_of_years`] to another.
 pub fn years_between(lhs: i32, rhs: i32) -> i64 {
-    i64::from((lhs - rhs) >> 9)
-}
-
-/// As [`civil_from_days`], for dates in years 1 to 9999 alone, without a division or a branch.
-///
-/// See Neri and Schneider, "Euclidean affine functions and their application to calendar algorithms" (2022).
-fn quick_civil(days: i32) -> Civil {
-    const CENTURY: u32 = 146_097;
-    let quarters = (days.wrapping_add(719_468) as u32 & 0x003f_ffff) * 4 + 3;
-    let century = quarters / CENTURY;
-    let product = u64::from((quarters % CENTURY) | 3) * 2_939_745;
-    let (year_of_century, day_of_year) = ((product >> 32) as u32, product as u32 / 2_939_745 / 4);
-    let shifted = 2_141 * day_of_year + 197_913;
-    let (month, day) = (shifted >> 16, (shifted & 0xffff) / 2_141 + 1);
-    let next = u32::from(day_of_year >= 306);
-    Civil { year: (century * 100 + year_of_century + next) as i32, month: month - 12 * next, day }
+    i64::from(lhs.wrapping_sub(rhs) >> 9)
 }
 
 /// 1 January of the date's year.

@@ -252,6 +252,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 5_000, ..ProptestConfig::default() })]
 
     #[test]
+    fn every_number_of_days_is_one_date(day in any::<i32>()) {
+        let civil = civil_from_days(day);
+        prop_assert!((1..=12).contains(&civil.month) && (1..=days_in_month(civil.year, civil.month)).contains(&civil.day));
+        prop_assert_eq!(days_from_civil(civil), day);
+    }
+
+    #[test]
     fn months_agree_with_chrono_but_for_rolling_forward(day in DATE_MIN..=DATE_MAX, months in -130_000i64..130_000) {
         let start = chrono_date(day);
         let step = Months::new(months.unsigned_abs().try_into().unwrap());

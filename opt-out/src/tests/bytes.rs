@@ -1,51 +1,17 @@
 //! What is asked of the store: nothing without a permit, and no byte of a column that nobody wants.
 
 use std::io;
-use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::fixtures::*;
+use super::recording::{Log, RecordingStore};
 use crate::policy::ScanPermit;
 use crate::source::{Entry, FileStore, Identity, LocalFiles, StoredFile};
 use crate::{Enclave, VerifiedPolicy};
-
-/// Which bytes were read.
-type Log = Arc<Mutex<Vec<Range<u64>>>>;
-
-#[derive(Debug)]
-struct RecordingStore(Log);
-
-#[derive(Debug)]
-struct RecordedFile(Arc<dyn StoredFile>, Log);
-
-impl FileStore for RecordingStore {
-    fn open(&self, permit: &ScanPermit, path: &Path) -> io::Result<Arc<dyn StoredFile>> {
-        Ok(Arc::new(RecordedFile(LocalFiles.open(permit, path)?, Arc::clone(&self.0))))
-    }
-
-    fn entries(&self, folder: &Path) -> io::Result<Vec<Entry>> {
-        LocalFiles.entries(folder)
-    }
-
-    fn identity(&self, path: &Path) -> io::Result<Identity> {
-        LocalFiles.identity(path)
-    }
-}
-
-impl StoredFile for RecordedFile {
-    fn size(&self) -> u64 {
-        self.0.size()
-    }
-
-    fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
-        self.1.lock().unwrap().push(offset..offset + length as u64);
-        self.0.read_at(offset, length)
-    }
-}
 
 #[test]
 fn bytes_of_unwanted_columns_are_never_asked_for() {
@@ -70,7 +36,8 @@ fn bytes_of_unwanted_columns_are_never_asked_for() {
     .unwrap();
     assert_eq!(run(&enclave, &request("a:int"), None).unwrap().len(), 2000);
     let read = log.lock().unwrap().clone();
-    let touched = |start: u64, length: u64| read.iter().any(|range| range.start < start + length && start < range.end);
+    let touched =
+        |start: u64, length: u64| read.iter().any(|(_, range)| range.start < start + length && start < range.end);
     for (column, name, wanted) in
         [(0, "patient_id", true), (1, "name", false), (2, "a", true), (3, "b", false), (4, "c", false)]
     {

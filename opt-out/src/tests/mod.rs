@@ -10,5 +10,6 @@ mod linked;
 mod order;
 mod plans;
 mod policy;
+mod recording;
 mod refused;
 mod sorting;

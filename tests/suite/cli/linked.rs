@@ -4,30 +4,28 @@ use peristyle_policy::Digest;
 
 use super::sandbox::Sandbox;
 
-const MANIFEST: &str = r#"peristyle_connector = 1
-name = "clinic"
+/// What a connector of a clinic says of itself: of the core tables it has patients, deaths or both.
+const BEGINNING: &str = r#"peristyle_connector = 1
 patient_key = "int"
 modules = ["ehrql.tables.core"]
-everybody = "people"
+"#;
 
+/// Of the core tables that no test here has.
+const MISSING: &str = r#"
 [missing."ehrql.tables.core.clinical_events"]
 because = "not in this test"
 [missing."ehrql.tables.core.medications"]
 because = "not in this test"
 [missing."ehrql.tables.core.practice_registrations"]
 because = "not in this test"
+"#;
 
+/// Deaths by a pseudonym, and the table of people that links it; the columns of that table go on.
+const DEATHS_AND_PEOPLE: &str = r#"
 [link.person]
 table = "people"
 column = "pseudonym"
 patients = "one"
-
-[raw.people]
-patient_key = "person"
-activation = "not applied"
-[raw.people.columns]
-pseudonym = { class = "link_key", type = "str" }
-born = { class = "date", type = "date" }
 
 [raw.deaths]
 linked = { by = "person", column = "pseudonym" }
@@ -35,10 +33,26 @@ activation = "not applied"
 [raw.deaths.columns]
 pseudonym = { class = "link_key", type = "str" }
 died = { class = "date", type = "date" }
+
+[raw.people]
+patient_key = "person"
+activation = "not applied"
+[raw.people.columns]
+pseudonym = { class = "link_key", type = "str" }
 "#;
 
-const PATIENTS: &str = "SELECT \"person\" AS patient_id, \"born\" AS date_of_birth FROM \"people\"";
-const DEATHS: &str = "SELECT p.\"person\" AS patient_id, d.\"died\" AS date FROM \"deaths\" d \
+/// A manifest that begins with `named` and goes on with `more`, after what all of them say.
+pub(super) fn manifest(named: &str, more: &str) -> String {
+    format!("{BEGINNING}{named}{MISSING}{more}")
+}
+
+/// As [`manifest`], of a connector that has deaths.
+pub(super) fn manifest_of_deaths(named: &str, missing: &str, more: &str) -> String {
+    manifest(named, &format!("{missing}{DEATHS_AND_PEOPLE}{more}"))
+}
+
+pub(super) const PATIENTS: &str = "SELECT \"person\" AS patient_id, \"born\" AS date_of_birth FROM \"people\"";
+pub(super) const DEATHS: &str = "SELECT p.\"person\" AS patient_id, d.\"died\" AS date FROM \"deaths\" d \
                       JOIN \"people\" p ON d.\"pseudonym\" = p.\"pseudonym\"";
 
 pub(super) const POLICY: &str = r#"peristyle_policy = 1
@@ -104,7 +118,9 @@ born = patients.date_of_birth
 
 fn place() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.write("clinic/manifest.toml", MANIFEST);
+    let born = "born = { class = \"date\", type = \"date\" }\n";
+    let named = "name = \"clinic\"\neverybody = \"people\"\n";
+    sandbox.write("clinic/manifest.toml", manifest_of_deaths(named, "", born));
     sandbox.write("clinic/views/ehrql.tables.core.patients.sql", PATIENTS);
     sandbox.write("clinic/views/ehrql.tables.core.ons_deaths.sql", DEATHS);
     sandbox.write("policy.toml", POLICY);

@@ -1,21 +1,10 @@
 //! A GP supplier's extract and a registry's own, in one source file: `[[linked]]`.
 
-use super::linked::{POLICY, STUDY, sealed};
+use super::linked::{DEATHS, PATIENTS, POLICY, STUDY, manifest, manifest_of_deaths, sealed};
 use super::place;
 use super::sandbox::Sandbox;
 
-const GP: &str = r#"peristyle_connector = 1
-name = "gp"
-patient_key = "int"
-modules = ["ehrql.tables.core"]
-everybody = "people"
-
-[missing."ehrql.tables.core.clinical_events"]
-because = "not in this test"
-[missing."ehrql.tables.core.medications"]
-because = "not in this test"
-[missing."ehrql.tables.core.practice_registrations"]
-because = "not in this test"
+const GP: &str = r#"
 [missing."ehrql.tables.core.ons_deaths"]
 because = "it comes from the registry"
 
@@ -26,37 +15,9 @@ activation = "not applied"
 born = { class = "date", type = "date" }
 "#;
 
-const REGISTRY: &str = r#"peristyle_connector = 1
-name = "registry"
-patient_key = "int"
-modules = ["ehrql.tables.core"]
-
-[missing."ehrql.tables.core.clinical_events"]
-because = "not in this test"
-[missing."ehrql.tables.core.medications"]
-because = "not in this test"
-[missing."ehrql.tables.core.practice_registrations"]
-because = "not in this test"
+const REGISTRY_MISSING: &str = r#"
 [missing."ehrql.tables.core.patients"]
 because = "it comes from the GP supplier"
-
-[link.person]
-table = "people"
-column = "pseudonym"
-patients = "one"
-
-[raw.people]
-patient_key = "person"
-activation = "not applied"
-[raw.people.columns]
-pseudonym = { class = "link_key", type = "str" }
-
-[raw.deaths]
-linked = { by = "person", column = "pseudonym" }
-activation = "not applied"
-[raw.deaths.columns]
-pseudonym = { class = "link_key", type = "str" }
-died = { class = "date", type = "date" }
 "#;
 
 const SOURCE: &str = r#"peristyle_source = 1
@@ -76,13 +37,10 @@ files = "deaths-*.csv"
 /// Both extracts have a table `people`, of different columns. Patient 2 has opted out; 3 and 4 have one pseudonym.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.write("gp/manifest.toml", GP);
-    let patients = "SELECT \"person\" AS patient_id, \"born\" AS date_of_birth FROM \"people\"";
-    sandbox.write("gp/views/ehrql.tables.core.patients.sql", patients);
-    sandbox.write("registry/manifest.toml", REGISTRY);
-    let deaths = "SELECT p.\"person\" AS patient_id, d.\"died\" AS date FROM \"deaths\" d \
-                  JOIN \"people\" p ON d.\"pseudonym\" = p.\"pseudonym\"";
-    sandbox.write("registry/views/ehrql.tables.core.ons_deaths.sql", deaths);
+    sandbox.write("gp/manifest.toml", manifest("name = \"gp\"\neverybody = \"people\"\n", GP));
+    sandbox.write("gp/views/ehrql.tables.core.patients.sql", PATIENTS);
+    sandbox.write("registry/manifest.toml", manifest_of_deaths("name = \"registry\"\n", REGISTRY_MISSING, ""));
+    sandbox.write("registry/views/ehrql.tables.core.ons_deaths.sql", DEATHS);
     sandbox.write("policy.toml", POLICY);
     sandbox.write("source.toml", SOURCE);
     let people: String = (1..=7).map(|person| format!("{person},195{person}-01-01\n")).collect();

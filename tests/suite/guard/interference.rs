@@ -14,7 +14,7 @@ use crate::property::{checks, records, study};
 use crate::tables::Table;
 
 use super::deletion::Row;
-use super::place::{Place, arrange, described};
+use super::place::{Place, arrange};
 use super::registers::{RowRule, Rules, rules};
 use super::{cases, hostile};
 
@@ -86,8 +86,8 @@ impl Case {
         if all != without {
             return Err(format!(
                 "who is left out can be told: {setup:?}\nall rows:\n{}without those:\n{}{document}\n{}\n{}\n{}",
-                described(&all),
-                described(&without),
+                checks::described(&all),
+                checks::described(&without),
                 rules.policy(),
                 rules.shown(),
                 self.shown(),

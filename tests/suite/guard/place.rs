@@ -1,6 +1,6 @@
 //! A folder with a policy, its registers and its tables: all of their rows, or only those that may be seen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,13 +14,11 @@ use tempfile::TempDir;
 
 use crate::engine::{self, Setup};
 use crate::files::{Format, Layout, RowOrder, write_table};
+use crate::property::checks::Traces;
 use crate::tables::Table;
 
 use super::deletion::Row;
 use super::registers::Rules;
-
-/// What a run leaves: its output files, or its error.
-pub(super) type Traces = Result<BTreeMap<String, Vec<u8>>, String>;
 
 /// The project that all runs are made for.
 pub(super) const PROJECT: &str = "flu";
@@ -145,17 +143,5 @@ pub(super) fn arrange(tables: &mut [Table], order: RowOrder) {
                 table.rows = order.into_iter().map(|row| table.rows[row].clone()).collect();
             }
         }
-    }
-}
-
-/// Traces for people.
-pub(super) fn described(traces: &Traces) -> String {
-    match traces {
-        Ok(files) => files
-            .iter()
-            .filter(|(name, _)| !name.ends_with(".arrow"))
-            .map(|(name, bytes)| format!("{name}:\n{}", String::from_utf8_lossy(bytes)))
-            .collect(),
-        Err(error) => format!("error: {error}\n"),
     }
 }

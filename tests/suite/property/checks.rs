@@ -46,7 +46,7 @@ pub(crate) fn setups(choices: &mut Choices<'_>, tables: &[Table]) -> Vec<Setup> 
 }
 
 /// What a run leaves: its output files, or its error.
-type Traces = Result<BTreeMap<String, Vec<u8>>, String>;
+pub(crate) type Traces = Result<BTreeMap<String, Vec<u8>>, String>;
 
 /// Runs a definition in every way, and compares with the oracle and the ways with one another.
 pub(crate) fn check(
@@ -137,7 +137,8 @@ pub(crate) fn refuses_unbounded_population(choices: &mut Choices<'_>) -> Result<
     }
 }
 
-fn described(traces: &Traces) -> String {
+/// Traces for people.
+pub(crate) fn described(traces: &Traces) -> String {
     match traces {
         Ok(files) => files
             .iter()

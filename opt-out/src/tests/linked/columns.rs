@@ -1,53 +1,15 @@
 //! What is asked of the store for a view: bytes of the columns that its rows take, and of no other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use datafusion::prelude::{Expr, ident, lit};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::*;
-use crate::policy::ScanPermit;
-use crate::source::{Entry, FileStore, Identity, LocalFiles, SourceDirectory, StoredFile};
-
-/// Which bytes of which file were read.
-type Log = Arc<Mutex<Vec<(PathBuf, Range<u64>)>>>;
-
-#[derive(Debug)]
-struct RecordingStore(Log);
-
-#[derive(Debug)]
-struct RecordedFile(Arc<dyn StoredFile>, PathBuf, Log);
-
-impl FileStore for RecordingStore {
-    fn open(&self, permit: &ScanPermit, path: &Path) -> io::Result<Arc<dyn StoredFile>> {
-        Ok(Arc::new(RecordedFile(LocalFiles.open(permit, path)?, path.to_owned(), Arc::clone(&self.0))))
-    }
-
-    fn entries(&self, folder: &Path) -> io::Result<Vec<Entry>> {
-        LocalFiles.entries(folder)
-    }
-
-    fn identity(&self, path: &Path) -> io::Result<Identity> {
-        LocalFiles.identity(path)
-    }
-}
-
-impl StoredFile for RecordedFile {
-    fn size(&self) -> u64 {
-        self.0.size()
-    }
-
-    fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
-        self.2.lock().unwrap().push((self.1.clone(), offset..offset + length as u64));
-        self.0.read_at(offset, length)
-    }
-}
+use crate::source::SourceDirectory;
+use crate::tests::recording::{Log, RecordingStore};
 
 /// The columns of a table of which a byte was asked for.
 fn asked_for(place: &Place, table: &str, log: &Log) -> String {

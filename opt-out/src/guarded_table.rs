@@ -14,7 +14,7 @@ use crate::decode::ScanTask;
 use crate::error::SourceError;
 use crate::guarded_scan::GuardedScanExec;
 use crate::policy::{ScanPermit, VerifiedPolicy};
-use crate::predicate::ScanPredicate;
+use crate::predicate::{ScanPredicate, pushed_down};
 use crate::request::{ColumnRequest, EnclaveOptions, TableRequest};
 use crate::source::{Partitions, SourceDirectory, TableSource};
 
@@ -101,11 +101,7 @@ impl TableProvider for GuardedTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let answer = |filter: &&Expr| match ScanPredicate::of(filter, &self.schema) {
-            Some(_) => TableProviderFilterPushDown::Exact,
-            None => TableProviderFilterPushDown::Unsupported,
-        };
-        Ok(filters.iter().map(answer).collect())
+        Ok(pushed_down(filters, &self.schema))
     }
 
     /// A limit does not go below the guard: it is not looked at.

@@ -305,6 +305,11 @@ pub(crate) fn bytes16(value: &[u8]) -> [u8; 16] {
     bytes
 }
 
+/// The values of such a column that has no NULLs.
+pub(crate) fn all_bytes16(column: &FixedSizeBinaryArray) -> Vec<[u8; 16]> {
+    column.iter().flatten().map(bytes16).collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]

@@ -140,7 +140,7 @@ impl CountsFile {
     /// A new file goes on from `known`, how often the ledger knows the counts to have been written: so a file of before
     /// stays older than the new one.
     pub fn begin(policy: &Policy, counted: &[(&Register, u64)], today: Day, known: u64) -> Result<Self, CountsError> {
-        check_least(counted)?;
+        counted.iter().try_for_each(|(register, count)| check_least(register, *count))?;
         let terms = terms(policy)?;
         if !terms.key_file.path.exists() {
             drop(secret_file::create(SecretKind::CountsKey, &terms.key_file.path)?);
@@ -205,7 +205,7 @@ impl CountsFile {
 
     /// Whether a register with so many entries may be trusted today.
     pub fn check(&self, register: &Register, count: u64, today: Day) -> Result<(), CountsError> {
-        check_least(&[(register, count)])?;
+        check_least(register, count)?;
         let (register, limits) = (register.id.clone(), register.limits);
         let days = self.content.registers.get(&register).map_or(&[][..], Vec::as_slice);
         // Days that have not come yet count as well: a clock that was put back must not widen the limits.
@@ -235,7 +235,7 @@ impl CountsFile {
 
     /// Forgets what was counted of these registers and goes on from here. For a person who has seen that they are right.
     pub fn accept(policy: &Policy, counted: &[(&Register, u64)], today: Day) -> Result<Self, CountsError> {
-        check_least(counted)?;
+        counted.iter().try_for_each(|(register, count)| check_least(register, *count))?;
         let _lock = lock(&terms(policy)?.file.path)?;
         Self::open(policy)?.written(counted, today, Merge::Replace)
     }
@@ -290,14 +290,13 @@ fn terms(policy: &Policy) -> Result<&CountsTerms, CountsError> {
     policy.counts.as_ref().ok_or_else(|| CountsError::NoneKept { policy: policy.name.clone() })
 }
 
-fn check_least(counted: &[(&Register, u64)]) -> Result<(), CountsError> {
-    let too_few = counted.iter().find(|(register, count)| *count < register.limits.least);
-    match too_few {
-        Some(&(register, count)) => {
-            Err(CountsError::TooFew { register: register.id.clone(), count, least: register.limits.least })
-        }
-        None => Ok(()),
-    }
+/// Whether a register lists as many as it must, whatever it listed before.
+///
+/// # Errors
+/// [`CountsError::TooFew`]
+pub fn check_least(register: &Register, count: u64) -> Result<(), CountsError> {
+    let least = register.limits.least;
+    if count < least { Err(CountsError::TooFew { register: register.id.clone(), count, least }) } else { Ok(()) }
 }
 
 /// Adds a count to its day, and forgets days that are compared no more.

@@ -15,7 +15,7 @@ use arrow::datatypes::DataType;
 use peristyle_policy::patients::KeyType;
 
 use crate::connector::NullValue;
-use crate::error::{SourceError, ValueProblem};
+use crate::error::{Place, SourceError, ValueProblem};
 use crate::patient_ids::PatientIds;
 use crate::request::{Categories, ColumnRequest, ColumnType, RawConversion};
 use crate::source::RawColumn;
@@ -33,6 +33,23 @@ pub(crate) enum Fault {
 impl Fault {
     fn value(index: usize, problem: ValueProblem) -> Self {
         Fault::Value { index, problem }
+    }
+
+    /// The error for a fault in a column; `number` is that of the row at an index, where it may be told.
+    pub(crate) fn told(
+        self,
+        table: &Arc<str>,
+        place: &Place,
+        column: &Arc<str>,
+        number: impl FnOnce(usize) -> Option<u64>,
+    ) -> SourceError {
+        let (table, place) = (Arc::clone(table), place.clone());
+        match self {
+            Fault::UnexpectedArray => SourceError::ReaderStopped { table, place },
+            Fault::Value { index, problem } => {
+                SourceError::Value { table, place, column: Arc::clone(column), row: number(index), problem }
+            }
+        }
     }
 }
 

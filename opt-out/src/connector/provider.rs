@@ -18,7 +18,7 @@ use crate::enclave::EnclaveParts;
 use crate::error::SourceError;
 use crate::guarded_table::GuardedTable;
 use crate::policy::ScanPermit;
-use crate::predicate::ScanPredicate;
+use crate::predicate::pushed_down;
 use crate::request::{
     ColumnRequest, ColumnType, Location, PatientKeyColumn, RawConversion, TableActivation, TableRequest,
 };
@@ -165,11 +165,7 @@ impl TableProvider for RawTableProvider {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let answer = |filter: &&Expr| match ScanPredicate::of(filter, &self.schema) {
-            Some(_) => TableProviderFilterPushDown::Exact,
-            None => TableProviderFilterPushDown::Unsupported,
-        };
-        Ok(filters.iter().map(answer).collect())
+        Ok(pushed_down(filters, &self.schema))
     }
 
     async fn scan(

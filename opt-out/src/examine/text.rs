@@ -107,12 +107,5 @@ fn in_words(
     batch: &RawBatch,
     fault: Fault,
 ) -> SourceError {
-    let (table, place) = (Arc::clone(&wanted.name), file.place().clone());
-    match fault {
-        Fault::UnexpectedArray => SourceError::ReaderStopped { table, place },
-        Fault::Value { index, problem } => {
-            let row = Some(batch.first_row + index as u64);
-            SourceError::Value { table, place, column: Arc::clone(column), row, problem }
-        }
-    }
+    fault.told(&wanted.name, file.place(), column, |index| Some(batch.first_row + index as u64))
 }

@@ -11,7 +11,7 @@ use peristyle_policy::practices::ActivatedPractices;
 
 use super::enforcement::{ActivationInForce, Enforcement, SeenPatients, Verdict};
 use super::tally::SegmentTally;
-use crate::patient_ids::PatientIds;
+use crate::patient_ids::{PatientIds, all_bytes16};
 use crate::request::ColumnType;
 
 /// Which rows may be seen of patients who may.
@@ -185,10 +185,7 @@ impl SpanRule for AtActivated<'_> {
 pub(super) fn cut_offs(days: &PatientDays, patients: &PatientIds) -> Result<Vec<i32>, PatientKeyError> {
     match patients {
         PatientIds::Int(keys) => days.days_of_ints(keys.values(), i32::MAX),
-        PatientIds::Bytes16(keys) => {
-            let keys: Vec<[u8; 16]> = keys.iter().flatten().map(crate::patient_ids::bytes16).collect();
-            days.days_of_bytes16(keys.iter(), i32::MAX)
-        }
+        PatientIds::Bytes16(keys) => days.days_of_bytes16(all_bytes16(keys).iter(), i32::MAX),
         PatientIds::Text(keys) => days.days_of_texts(keys.iter().flatten(), i32::MAX),
     }
 }

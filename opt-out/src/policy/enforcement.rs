@@ -12,7 +12,7 @@ use peristyle_policy::practices::ActivatedPractices;
 
 use super::links::LinkedKeys;
 use super::tally::SegmentTally;
-use crate::patient_ids::{PatientIds, Spans};
+use crate::patient_ids::{PatientIds, Spans, all_bytes16};
 use crate::request::ColumnType;
 
 /// The rules that a run is under, with what decides them. A rule that is not applied has none.
@@ -194,10 +194,7 @@ impl Enforcement {
 pub(super) fn listed_among(set: &PatientSet, patients: &PatientIds) -> Result<RowMask, PatientKeyError> {
     match patients {
         PatientIds::Int(keys) => set.mask_ints(keys.values()),
-        PatientIds::Bytes16(keys) => {
-            let keys: Vec<[u8; 16]> = keys.iter().flatten().map(crate::patient_ids::bytes16).collect();
-            set.mask_bytes16(keys.iter())
-        }
+        PatientIds::Bytes16(keys) => set.mask_bytes16(all_bytes16(keys).iter()),
         PatientIds::Text(keys) => set.mask_texts(keys.iter().flatten()),
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use peristyle_policy::patients::{PatientSet, PatientSetBuilder};
+use peristyle_policy::counts::check_least;
+use peristyle_policy::patients::PatientSet;
 use peristyle_policy::policy::{LinkTable, LinkTerms, Policy};
 use peristyle_policy::register::{AsOf, CountLimits, Lists, Register, RegisterId, RegisterLocation};
 use peristyle_policy::{Day, Name};
@@ -14,7 +15,7 @@ use super::link_rows::{Gathered, Judges};
 use super::links::settled;
 use super::pins::Pins;
 use super::register::{OpenedRegister, Opening};
-use super::verify::{PolicyRun, VerifiedRegister};
+use super::verify::{PolicyRun, VerifiedRegister, patients};
 use crate::connector::{ConnectedExtract, Link};
 use crate::error::SourceError;
 use crate::request::{ColumnRequest, ColumnType};
@@ -39,7 +40,7 @@ pub(super) fn needed<'a>(
         for name in extract.connector.links_of(asked) {
             let Some(link) = extract.connector.links.get(name) else { continue };
             let connector = Arc::clone(&extract.connector.name);
-            let Some(terms) = policy.links.get(name) else {
+            let Some(trusted) = NeededLink::trusted(policy, extract, (name, link)) else {
                 return Err(RegisterError::LinkWithoutTerms {
                     link: name.clone(),
                     connector,
@@ -50,8 +51,7 @@ pub(super) fn needed<'a>(
                 let other = Arc::clone(&other.extract.connector.name);
                 return Err(RegisterError::LinkTwice { link: name.clone(), connector, other });
             }
-            let register = terms.register(through(extract, name, link));
-            needed.push(NeededLink { extract, name, link, register });
+            needed.push(trusted);
         }
     }
     Ok(needed)
@@ -64,21 +64,15 @@ pub(super) fn find<'a>(
     extracts: &'a [ConnectedExtract],
 ) -> Option<NeededLink<'a>> {
     let RegisterId::Link(name) = register else { return None };
-    extracts.iter().find_map(|extract| {
-        let (name, link) = extract.connector.links.get_key_value(name)?;
-        let register = policy.links.get(name)?.register(through(extract, name, link));
-        Some(NeededLink { extract, name, link, register })
-    })
+    extracts
+        .iter()
+        .find_map(|extract| NeededLink::trusted(policy, extract, extract.connector.links.get_key_value(name)?))
 }
 
 /// All links of some extracts for which a policy has terms, as registers: for whoever begins or accepts counts.
 pub fn link_registers(policy: &Policy, extracts: &[ConnectedExtract]) -> Vec<Register> {
-    let of_extract = |extract: &'_ ConnectedExtract| -> Vec<Register> {
-        let links = extract.connector.links.iter();
-        let register = |(name, link)| Some(policy.links.get(name)?.register(through(extract, name, link)));
-        links.filter_map(register).collect()
-    };
-    extracts.iter().flat_map(of_extract).collect()
+    let links = extracts.iter().flat_map(|extract| extract.connector.links.iter().map(move |link| (extract, link)));
+    links.filter_map(|(extract, link)| Some(NeededLink::trusted(policy, extract, link)?.register)).collect()
 }
 
 fn through<'a>(extract: &'a ConnectedExtract, name: &'a Name, link: &'a Link) -> LinkTable<'a> {
@@ -100,6 +94,12 @@ impl<'a> NeededLink<'a> {
         (Arc::clone(&self.extract.connector.name), self.name.clone())
     }
 
+    /// A link as the register that the policy's terms make of it; `None` where it has none.
+    fn trusted(policy: &Policy, extract: &'a ConnectedExtract, (name, link): (&'a Name, &'a Link)) -> Option<Self> {
+        let register = policy.links.get(name)?.register(through(extract, name, link));
+        Some(Self { extract, name, link, register })
+    }
+
     /// The link of that name as a register without limits: for people who do not exist.
     fn without_limits(extract: &'a ConnectedExtract, name: &'a Name, link: &'a Link) -> Self {
         let limits = CountLimits { least: 0, greatest_fall_percent: 100, greatest_rise_percent: None };
@@ -114,15 +114,11 @@ impl<'a> NeededLink<'a> {
         extracts: &[ConnectedExtract],
         today: Day,
     ) -> Result<ReadLink, RegisterError> {
-        let (everybody, pins) = self.everybody(extracts)?;
+        let (everybody, pins) = self.everybody(extracts, today)?;
         let mut read = self.gathered(&Judges { rules, everybody: everybody.as_ref() }, true)?;
         let ReadLink { verified, .. } = &read;
         self.register.check_freshness(Some(verified.as_of), today)?;
-        let (count, least) = (verified.members, self.register.limits.least);
-        if count < least {
-            let register = self.register.id.clone();
-            return Err(peristyle_policy::counts::CountsError::TooFew { register, count, least }.into());
-        }
+        check_least(&self.register, verified.members)?;
         read.pins.join(pins);
         Ok(read)
     }
@@ -170,10 +166,13 @@ impl<'a> NeededLink<'a> {
 
     /// Every patient of the source, where a connector says which table has them and it is not the link's own. A link may
     /// list people whose records were taken out before: they are in no register, and must not come back.
-    fn everybody(&self, extracts: &[ConnectedExtract]) -> Result<(Option<PatientSet>, Pins), RegisterError> {
-        let known = |extract: &&ConnectedExtract| extract.connector.everybody.is_some();
-        let Some(extract) = extracts.iter().find(known) else { return Ok((None, Pins::default())) };
-        let Some(table) = &extract.connector.everybody else { return Ok((None, Pins::default())) };
+    fn everybody(
+        &self,
+        extracts: &[ConnectedExtract],
+        today: Day,
+    ) -> Result<(Option<PatientSet>, Pins), RegisterError> {
+        let stated = extracts.iter().find_map(|extract| Some((extract, extract.connector.everybody.as_ref()?)));
+        let Some((extract, table)) = stated else { return Ok((None, Pins::default())) };
         if *table == self.link.table && extract.connector.name == self.extract.connector.name {
             return Ok((None, Pins::default()));
         }
@@ -186,26 +185,13 @@ impl<'a> NeededLink<'a> {
             as_of: AsOf::FileModified,
             ..self.register.clone()
         };
-        read_keys(&register, extract)
+        // Cut short, it hides more than it should: no seal is asked for.
+        let key_type = extract.connector.patient_key;
+        let opening = Opening { key_type, practice_type: ColumnType::Int, link_column: None, sealed: false };
+        let mut opened = OpenedRegister::open(&register, &extract.location, opening)?;
+        let (_, everybody) = patients(&register, &opened, key_type, today)?;
+        Ok((Some(everybody), std::mem::take(&mut opened.pins)))
     }
-}
-
-fn read_keys(register: &Register, extract: &ConnectedExtract) -> Result<(Option<PatientSet>, Pins), RegisterError> {
-    let key_type = extract.connector.patient_key;
-    // Cut short, it hides more than it should: no seal is asked for.
-    let opening = Opening { key_type, practice_type: ColumnType::Int, link_column: None, sealed: false };
-    let mut opened = OpenedRegister::open(register, &extract.location, opening)?;
-    let mut keys = PatientSetBuilder::new(key_type);
-    let failed = |source| RegisterError::Key { register: register.id.clone(), source };
-    opened.read(|rows| {
-        for row in 0..rows.keys.len() {
-            if let Some(patient) = rows.keys.get(row) {
-                keys.push(patient.as_key()).map_err(failed)?;
-            }
-        }
-        Ok(())
-    })?;
-    Ok((Some(keys.finish()), std::mem::take(&mut opened.pins)))
 }
 
 /// Reads the tables of links, once the rules of the run are known.

@@ -236,16 +236,8 @@ impl<'p> OpenedRegister<'p> {
         first_row: u64,
         summary: &mut ReadSummary,
     ) -> Result<RegisterRows, SourceError> {
-        let (table, place) = (Arc::clone(&self.request.name), file.place().clone());
-        let fault = |column: &Arc<str>, fault| match fault {
-            Fault::UnexpectedArray => SourceError::ReaderStopped { table: Arc::clone(&table), place: place.clone() },
-            Fault::Value { index, problem } => SourceError::Value {
-                table: Arc::clone(&table),
-                place: place.clone(),
-                column: Arc::clone(column),
-                row: Some(first_row + index as u64),
-                problem,
-            },
+        let fault = |column: &Arc<str>, fault: Fault| {
+            fault.told(&self.request.name, file.place(), column, |index| Some(first_row + index as u64))
         };
         let key = &self.key;
         let keys = patients(&raw.patients, key.key_type).map_err(|found| fault(&key.name, found))?;

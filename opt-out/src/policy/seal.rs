@@ -1,16 +1,14 @@
 //! Seals: a digest beside a register's file.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use datafusion::physical_plan::metrics::Count;
 use peristyle_policy::register::Register;
-use sha2::{Digest as _, Sha256};
 
 use super::ScanPermit;
 use super::error::RegisterError;
 use crate::problem::ReadProblem;
-use crate::source::{FileStore, Sequential};
+use crate::source::{FileStore, sha256_from};
 
 /// Longest file of a digest.
 const SEAL_BYTES_MAX: u64 = 4096;
@@ -43,15 +41,7 @@ pub(super) fn check_seal(
     let stated = std::str::from_utf8(&stated).ok().and_then(|text| text.split_whitespace().next());
     let stated = stated.and_then(peristyle_policy::Digest::parse).ok_or_else(invalid)?;
     let unreadable = |error: io::Error| RegisterError::Unpinned { path: path.to_owned(), kind: error.into() };
-    let mut bytes = Sequential::new(store.open(permit, path).map_err(unreadable)?, Count::new());
-    let (mut hasher, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match bytes.read(&mut piece).map_err(unreadable)? {
-            0 => break,
-            length => hasher.update(piece.get(..length).unwrap_or_default()),
-        }
-    }
-    let found: [u8; 32] = hasher.finalize().into();
+    let found = store.open(permit, path).and_then(|file| sha256_from(&file, 0)).map_err(unreadable)?;
     if found == *stated.as_bytes() {
         Ok(())
     } else {

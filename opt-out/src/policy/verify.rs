@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Date32Type;
 use peristyle_policy::activation::Activations;
-use peristyle_policy::counts::CountsFile;
+use peristyle_policy::counts::{CountsFile, check_least};
 use peristyle_policy::patients::{KeyType, PatientSet, PatientSetBuilder};
 use peristyle_policy::policy::{Policy, PracticeKeyType};
 use peristyle_policy::practices::{ActivatedFrom, ActivatedPractices, Practices};
@@ -201,10 +201,7 @@ impl ReadRegisters {
             Lists::Link { .. } => return Ok(()),
         };
         register.check_freshness(summary.as_of, today)?;
-        if members < register.limits.least {
-            let (register, least) = (register.id.clone(), register.limits.least);
-            return Err(peristyle_policy::counts::CountsError::TooFew { register, count: members, least }.into());
-        }
+        check_least(register, members)?;
         let Some(as_of) = summary.as_of else { return Ok(()) };
         self.verified.push(VerifiedRegister { id: register.id.clone(), as_of, rows: summary.rows, members, digest });
         self.pins.join(std::mem::take(&mut opened.pins));
@@ -224,7 +221,7 @@ fn belongs(rows: &RegisterRows, row: usize) -> bool {
 }
 
 /// The patients for whom a list holds today.
-fn patients(
+pub(super) fn patients(
     register: &Register,
     opened: &OpenedRegister<'_>,
     key_type: KeyType,

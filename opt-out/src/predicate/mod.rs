@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema};
 use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::{Between, BinaryExpr, Operator};
+use datafusion::logical_expr::{Between, BinaryExpr, Operator, TableProviderFilterPushDown};
 use datafusion::prelude::Expr;
 use datafusion::scalar::ScalarValue;
 
@@ -65,6 +65,15 @@ pub(crate) enum LiteralSet {
     Int(HashSet<i64>),
     Date(HashSet<i32>),
     Str(HashSet<Arc<str>>),
+}
+
+/// Which filters a table of this schema decides by itself, while it is scanned: those that cannot fail.
+pub(crate) fn pushed_down(filters: &[&Expr], schema: &Schema) -> Vec<TableProviderFilterPushDown> {
+    let answer = |filter: &&Expr| match ScanPredicate::of(filter, schema) {
+        Some(_) => TableProviderFilterPushDown::Exact,
+        None => TableProviderFilterPushDown::Unsupported,
+    };
+    filters.iter().map(answer).collect()
 }
 
 /// Deepest nesting that is looked into: a definition is no reason to run out of stack.

@@ -36,6 +36,7 @@ pub(crate) use identity::Identity;
 pub use layout::{CsvOptions, FilePattern, PatternError, TableLayout};
 pub(crate) use partitions::{Partitions, SegmentRef};
 pub use snapshot::SourceFile;
+pub(crate) use snapshot::sha256_from;
 #[cfg(test)]
 pub(crate) use store::Entry;
 pub(crate) use store::{FileStore, LocalFiles, Sequential, StoredFile};

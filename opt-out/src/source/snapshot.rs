@@ -40,7 +40,7 @@ impl SourceFile {
         };
         let bytes = file.size();
         let start = footer_start(file.as_ref(), path).map_err(unreadable)?;
-        let footer_sha256 = digest_from(file, start).map_err(unreadable)?;
+        let footer_sha256 = sha256_from(file, start).map_err(unreadable)?;
         file.check_unchanged().map_err(unreadable)?;
         let within = directory.and_then(|directory| path.strip_prefix(directory.path()).ok());
         let name = within.unwrap_or(path).display().to_string();
@@ -58,7 +58,8 @@ fn footer_start(file: &dyn StoredFile, path: &Path) -> io::Result<u64> {
     Ok(end.saturating_sub(u64::from(u32::from_le_bytes(length))))
 }
 
-fn digest_from(file: &Arc<dyn StoredFile>, start: u64) -> io::Result<[u8; 32]> {
+/// SHA-256 of a file from a place on.
+pub(crate) fn sha256_from(file: &Arc<dyn StoredFile>, start: u64) -> io::Result<[u8; 32]> {
     let (mut hasher, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
     let mut bytes = Sequential::from(Arc::clone(file), start, Count::new());
     loop {

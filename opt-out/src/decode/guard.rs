@@ -1,5 +1,6 @@
 //! The guard itself: of rows as they were read, those that the permit and the predicate let through.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
@@ -12,7 +13,7 @@ use super::columns::ReadColumns;
 use super::order::{PatientSpan, disorder, first_wrong};
 use super::pieces::{Origins, Piece};
 use super::{GuardedBatch, ScanMetrics, ScanTask};
-use crate::conform::{Conformer, Fault, patients};
+use crate::conform::{Conformer, patients};
 use crate::error::{Place, SourceError};
 use crate::keyless::with_key;
 use crate::patient_ids::{PatientId, PatientIds};
@@ -35,13 +36,52 @@ pub(super) struct Guard<'a> {
     last_patient: Option<PatientId>,
 }
 
+/// Which of some rows are kept, as bits and as what filters columns, which is made once for all of them.
+pub(super) struct Mask {
+    pub(super) bits: BooleanBuffer,
+    filter: OnceCell<FilterPredicate>,
+}
+
+impl Mask {
+    fn new(bits: BooleanBuffer) -> Self {
+        Self { bits, filter: OnceCell::new() }
+    }
+
+    fn filter(&self) -> &FilterPredicate {
+        self.filter.get_or_init(|| FilterBuilder::new(&BooleanArray::new(self.bits.clone(), None)).optimize().build())
+    }
+
+    fn ids(&self, ids: PatientIds) -> Option<PatientIds> {
+        PatientIds::of(&self.filter().filter(&ids.into_array()).ok()?)
+    }
+
+    fn column(&self, column: &RawColumn) -> Option<RawColumn> {
+        let kept = |array: &dyn Array| self.filter().filter(array).ok();
+        match column {
+            RawColumn::Missing => Some(RawColumn::Missing),
+            RawColumn::Typed(array) => kept(array).map(RawColumn::Typed),
+            RawColumn::Text(cells) => Some(RawColumn::Text(kept(cells)?.to_data().into())),
+        }
+    }
+
+    pub(super) fn columns(&self, columns: &[RawColumn]) -> Option<Vec<RawColumn>> {
+        columns.iter().map(|column| self.column(column)).collect()
+    }
+}
+
 /// Rows of which some have been removed.
 struct Kept {
     ids: Option<PatientIds>,
     /// Which of the rows that were read; all, where there is none
-    mask: Option<BooleanBuffer>,
-    filter: Option<FilterPredicate>,
+    mask: Option<Mask>,
     rows: usize,
+}
+
+impl Kept {
+    /// The rows of a column that was read.
+    fn column(&self, column: &RawColumn) -> Option<RawColumn> {
+        self.mask.as_ref().map_or_else(|| Some(column.clone()), |mask| mask.column(column))
+    }
 }
 
 impl<'a> Guard<'a> {
@@ -71,7 +111,7 @@ impl<'a> Guard<'a> {
 
     /// Of rows of which the deciding columns have been read, those that are wanted; and which they are, all where that is
     /// not said.
-    pub(super) fn decide(&mut self, raw: &RawBatch) -> Result<(Piece, Option<BooleanBuffer>), SourceError> {
+    pub(super) fn decide(&mut self, raw: &RawBatch) -> Result<(Piece, Option<Mask>), SourceError> {
         self.metrics.rows_read.add(raw.rows);
         self.metrics.batches.add(1);
         let numbers = self.task.permit.hides_nothing().then_some(raw.first_row);
@@ -86,21 +126,19 @@ impl<'a> Guard<'a> {
             let (Some(conformer), Some(column)) = (self.tested.get_mut(at), column) else {
                 return Err(self.stopped());
             };
-            let column = filtered(column, permitted.filter.as_ref()).ok_or_else(|| stopped(self.task, self.place))?;
+            let column = permitted.column(column).ok_or_else(|| stopped(self.task, self.place))?;
             // Nothing is told of where, unless all rows may be seen: then the index is the row's.
             tested.push(conformer.conform(&column, permitted.rows).map_err(|fault| {
-                fault_of(self.task, self.place, conformer.column(), fault, |index| {
+                fault.told(&self.task.source.table, self.place, conformer.column(), |index| {
                     numbers.map(|first| first + index as u64)
                 })
             })?);
         }
         let (kept, tested) = self.wanted(permitted, tested)?;
-        let carried = self.columns.carried().map(|read| raw.columns.get(read).cloned());
-        let carried = carried.collect::<Option<Vec<_>>>().ok_or_else(|| self.stopped())?;
-        let carried = carried.iter().map(|column| filtered(column, kept.filter.as_ref()));
+        let carried = self.columns.carried().map(|read| kept.column(raw.columns.get(read)?));
         let carried = carried.collect::<Option<Vec<_>>>().ok_or_else(|| self.stopped())?;
         let origins = match numbers {
-            Some(first_row) => Origins::of(kept.rows, first_row, kept.mask.as_ref()),
+            Some(first_row) => Origins::of(kept.rows, first_row, kept.mask.as_ref().map(|mask| &mask.bits)),
             None => Origins::untold(),
         };
         Ok((Piece { rows: kept.rows, ids: kept.ids, tested, carried, span, origins }, kept.mask))
@@ -134,7 +172,9 @@ impl<'a> Guard<'a> {
             };
             let column = column.ok_or_else(|| stopped(self.task, self.place))?;
             let array = conformer.conform(column, piece.rows).map_err(|fault| {
-                fault_of(self.task, self.place, conformer.column(), fault, |index| piece.origins.number(first + index))
+                fault.told(&self.task.source.table, self.place, conformer.column(), |index| {
+                    piece.origins.number(first + index)
+                })
             })?;
             put(placed.delivered, array);
         }
@@ -152,13 +192,13 @@ impl<'a> Guard<'a> {
         let Some(key) = &self.task.source.patient_key else {
             // Nobody's rows: a supplier's dictionary.
             self.tally.read(raw.rows, raw.rows);
-            return Ok(Kept { ids: None, mask: None, filter: None, rows: raw.rows });
+            return Ok(Kept { ids: None, mask: None, rows: raw.rows });
         };
         let permit = &self.task.permit;
         if permit.enforcement().is_of_link()
             && let Some(keyed) = with_key(&raw.patients, raw.rows)
         {
-            return self.permitted_of_keyed(raw, &keyed, numbers);
+            return self.permitted_of_keyed(raw, Mask::new(keyed), numbers);
         }
         let ids = self.ids(key, raw, numbers)?;
         let verdict = if permit.hides_nothing() {
@@ -174,40 +214,38 @@ impl<'a> Guard<'a> {
                 None => seen.verdict(),
             }
         };
-        let Verdict::Some(mask) = verdict else {
+        let Verdict::Some(bits) = verdict else {
             self.tally.read(raw.rows, raw.rows);
-            return Ok(Kept { ids: Some(ids), mask: None, filter: None, rows: raw.rows });
+            return Ok(Kept { ids: Some(ids), mask: None, rows: raw.rows });
         };
-        let filter = filter_of(&mask);
-        let rows = filter.count();
+        let mask = Mask::new(bits);
+        let rows = mask.filter().count();
         self.tally.read(raw.rows, rows);
         self.metrics.rows_removed_by_policy.add(raw.rows - rows);
-        let ids = masked_ids(ids, &filter).ok_or_else(|| self.stopped())?;
-        Ok(Kept { ids: Some(ids), mask: Some(mask), filter: Some(filter), rows })
+        let ids = mask.ids(ids).ok_or_else(|| self.stopped())?;
+        Ok(Kept { ids: Some(ids), mask: Some(mask), rows })
     }
 
     /// The same of rows that are known by the key of a link, which some of them have not.
-    fn permitted_of_keyed(
-        &mut self,
-        raw: &RawBatch,
-        keyed: &BooleanBuffer,
-        numbers: Option<u64>,
-    ) -> Result<Kept, SourceError> {
-        let filter = filter_of(keyed);
-        let patients = filtered(&raw.patients, Some(&filter)).ok_or_else(|| self.stopped())?;
-        let columns = masked(&raw.columns, keyed).ok_or_else(|| self.stopped())?;
-        let rows = RawBatch { first_row: raw.first_row, rows: filter.count(), patients, columns };
+    fn permitted_of_keyed(&mut self, raw: &RawBatch, keyed: Mask, numbers: Option<u64>) -> Result<Kept, SourceError> {
+        let patients = keyed.column(&raw.patients).ok_or_else(|| self.stopped())?;
+        let columns = keyed.columns(&raw.columns).ok_or_else(|| self.stopped())?;
+        let rows = RawBatch { first_row: raw.first_row, rows: keyed.filter().count(), patients, columns };
         self.tally.without_key(raw.rows - rows.rows);
         self.metrics.rows_removed_by_policy.add(raw.rows - rows.rows);
         // All of these have a key.
         let kept = self.permitted(&rows, numbers)?;
-        let mask = kept.mask.map_or_else(|| keyed.clone(), |mask| narrowed(keyed, &mask));
-        Ok(Kept { ids: kept.ids, filter: Some(filter_of(&mask)), mask: Some(mask), rows: kept.rows })
+        let mask = match kept.mask {
+            Some(mask) => Mask::new(narrowed(&keyed.bits, &mask.bits)),
+            None => keyed,
+        };
+        Ok(Kept { mask: Some(mask), ..kept })
     }
 
     fn ids(&self, key: &PatientKeyColumn, raw: &RawBatch, numbers: Option<u64>) -> Result<PatientIds, SourceError> {
         let number = |index| numbers.map(|first| first + index as u64);
-        patients(&raw.patients, key.key_type).map_err(|fault| fault_of(self.task, self.place, &key.name, fault, number))
+        patients(&raw.patients, key.key_type)
+            .map_err(|fault| fault.told(&self.task.source.table, self.place, &key.name, number))
     }
 
     /// Narrows the verdict about patients to single rows. What rows are judged by is looked at only where the patient may
@@ -229,17 +267,17 @@ impl<'a> Guard<'a> {
                 judge(seen, dates, &mut self.tally)
             }
             _ => {
-                let Verdict::Some(mask) = seen.verdict() else {
+                let Verdict::Some(bits) = seen.verdict() else {
                     let conformed = self.conformed_judge(column, ids.len(), numbers)?;
                     let judged = judge(seen, &conformed, &mut self.tally);
                     return judged.map_err(|error| self.not_judged(error));
                 };
-                let filter = filter_of(&mask);
-                let column = filtered(column, Some(&filter)).ok_or_else(|| self.stopped())?;
-                let conformed = self.conformed_judge(&column, filter.count(), numbers)?;
+                let mask = Mask::new(bits);
+                let column = mask.column(column).ok_or_else(|| self.stopped())?;
+                let conformed = self.conformed_judge(&column, mask.filter().count(), numbers)?;
                 match judge(&seen.only_seen(), &conformed, &mut self.tally) {
-                    Ok(Verdict::All) => Ok(Verdict::Some(mask)),
-                    Ok(Verdict::Some(kept)) => Ok(Verdict::Some(narrowed(&mask, &kept))),
+                    Ok(Verdict::All) => Ok(Verdict::Some(mask.bits)),
+                    Ok(Verdict::Some(kept)) => Ok(Verdict::Some(narrowed(&mask.bits, &kept))),
                     Err(error) => Err(error),
                 }
             }
@@ -255,7 +293,9 @@ impl<'a> Guard<'a> {
     ) -> Result<ArrayRef, SourceError> {
         let Some(judge) = &mut self.judge else { return Err(self.stopped()) };
         let number = |index| numbers.map(|first| first + index as u64);
-        judge.conform(column, rows).map_err(|fault| fault_of(self.task, self.place, judge.column(), fault, number))
+        judge
+            .conform(column, rows)
+            .map_err(|fault| fault.told(&self.task.source.table, self.place, judge.column(), number))
     }
 
     /// Of rows that may be seen, those of which the predicate is true.
@@ -273,18 +313,14 @@ impl<'a> Guard<'a> {
             return Ok((permitted, tested));
         }
         self.metrics.rows_removed_by_predicate.add(permitted.rows - rows);
-        let filter = filter_of(&kept);
-        let tested = tested.iter().map(|array| filter.filter(array)).collect::<Result<Vec<_>, _>>();
-        let ids = permitted.ids.map(|ids| masked_ids(ids, &filter).ok_or_else(stopped)).transpose()?;
-        let (mask, filter) = match &permitted.mask {
-            Some(mask) => {
-                let mask = narrowed(mask, &kept);
-                let filter = filter_of(&mask);
-                (mask, filter)
-            }
-            None => (kept, filter),
+        let kept = Mask::new(kept);
+        let tested = tested.iter().map(|array| kept.filter().filter(array)).collect::<Result<Vec<_>, _>>();
+        let ids = permitted.ids.map(|ids| kept.ids(ids).ok_or_else(stopped)).transpose()?;
+        let mask = match &permitted.mask {
+            Some(mask) => Mask::new(narrowed(&mask.bits, &kept.bits)),
+            None => kept,
         };
-        Ok((Kept { ids, mask: Some(mask), filter: Some(filter), rows }, tested.map_err(|_| stopped())?))
+        Ok((Kept { ids, mask: Some(mask), rows }, tested.map_err(|_| stopped())?))
     }
 
     /// Holds the promise of order against the rows; where a patient may have only one, looks for a second.
@@ -329,49 +365,4 @@ impl<'a> Guard<'a> {
 
 fn stopped(task: &ScanTask, place: &Place) -> SourceError {
     SourceError::ReaderStopped { table: Arc::clone(&task.source.table), place: place.clone() }
-}
-
-fn fault_of(
-    task: &ScanTask,
-    place: &Place,
-    column: &Arc<str>,
-    fault: Fault,
-    number: impl Fn(usize) -> Option<u64>,
-) -> SourceError {
-    match fault {
-        Fault::UnexpectedArray => stopped(task, place),
-        Fault::Value { index, problem } => SourceError::Value {
-            table: Arc::clone(&task.source.table),
-            place: place.clone(),
-            column: Arc::clone(column),
-            row: number(index),
-            problem,
-        },
-    }
-}
-
-/// The runs of set bits are found once, for all columns.
-fn filter_of(mask: &BooleanBuffer) -> FilterPredicate {
-    FilterBuilder::new(&BooleanArray::new(mask.clone(), None)).optimize().build()
-}
-
-fn masked_ids(ids: PatientIds, filter: &FilterPredicate) -> Option<PatientIds> {
-    PatientIds::of(&filter.filter(&ids.into_array()).ok()?)
-}
-
-/// The rows that a mask keeps; all, where there is none.
-pub(super) fn filtered(column: &RawColumn, filter: Option<&FilterPredicate>) -> Option<RawColumn> {
-    let Some(filter) = filter else { return Some(column.clone()) };
-    let kept = |array: &dyn Array| filter.filter(array).ok();
-    match column {
-        RawColumn::Missing => Some(RawColumn::Missing),
-        RawColumn::Typed(array) => kept(array).map(RawColumn::Typed),
-        RawColumn::Text(cells) => Some(RawColumn::Text(kept(cells)?.to_data().into())),
-    }
-}
-
-/// The rows of columns that a mask keeps.
-pub(super) fn masked(columns: &[RawColumn], mask: &BooleanBuffer) -> Option<Vec<RawColumn>> {
-    let filter = filter_of(mask);
-    columns.iter().map(|column| filtered(column, Some(&filter))).collect()
 }

@@ -172,7 +172,7 @@ impl RowSink for Passing<'_> {
         let (piece, mask) = self.guard.decide(&raw)?;
         let others = raw.columns.get(self.deciding..).unwrap_or_default();
         let masked: Vec<RawColumn> = match &mask {
-            Some(mask) => guard::masked(others, mask).ok_or_else(|| self.guard.stopped())?,
+            Some(mask) => mask.columns(others).ok_or_else(|| self.guard.stopped())?,
             None => others.to_vec(),
         };
         let batch = self.guard.complete((0, piece), &masked)?;
@@ -182,11 +182,11 @@ impl RowSink for Passing<'_> {
     fn decide(&mut self, raw: RawBatch) -> Result<Option<BooleanBuffer>, SourceError> {
         let (piece, mask) = self.guard.decide(&raw)?;
         self.pieces.push(piece).ok_or_else(|| self.guard.stopped())?;
-        Ok(mask)
+        Ok(mask.map(|mask| mask.bits))
     }
 
     fn complete(&mut self, rows: usize, columns: Vec<RawColumn>) -> Result<Flow, SourceError> {
-        self.pieces.close().ok_or_else(|| self.guard.stopped())?;
+        self.pieces.join().ok_or_else(|| self.guard.stopped())?;
         let mut start = 0;
         while start < rows {
             // More rows than were wanted: the reader has lost its place, and nothing that it says is to be trusted.

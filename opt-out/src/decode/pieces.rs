@@ -183,18 +183,14 @@ impl Pieces {
         if self.small_rows >= self.rows_min { self.join() } else { Some(()) }
     }
 
-    fn join(&mut self) -> Option<()> {
+    /// Joins what is small so far: no more will come for now. None where it does not fit.
+    pub(super) fn join(&mut self) -> Option<()> {
         let small = std::mem::take(&mut self.small);
         self.small_rows = 0;
         if !small.is_empty() {
             self.ready.push_back(Piece::joined(&small)?);
         }
         Some(())
-    }
-
-    /// No more will come for now.
-    pub(super) fn close(&mut self) -> Option<()> {
-        self.join()
     }
 
     /// The span of all rows that came, once.

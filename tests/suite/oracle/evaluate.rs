@@ -18,20 +18,12 @@ pub(super) enum Yield {
         unknown: bool,
     },
     One(Cell),
-    /// By the number of the row in its table
+    /// By the number of the row in its table, for all rows of the patient: filters say which of them are asked for
     Many(BTreeMap<usize, Cell>),
     Set(Vec<Cell>),
 }
 
 impl Yield {
-    /// The rows that a many-rows series has.
-    pub(super) fn row_numbers(&self) -> Option<Vec<usize>> {
-        match self {
-            Yield::Many(values) => Some(values.keys().copied().collect()),
-            _ => None,
-        }
-    }
-
     /// A series' value in a row; one row per patient goes with any.
     pub(super) fn at(&self, row: usize) -> Cell {
         match self {
@@ -47,11 +39,13 @@ pub(super) struct Patient<'a> {
     id: i64,
     known: HashMap<Id, Yield>,
     pub(super) met_a_fault: bool,
+    /// Whether a failure matters hangs on which of a table's conditions is applied first, which is nobody's business
+    pub(super) may_fail: bool,
 }
 
 impl<'a> Patient<'a> {
     pub(super) fn new(graph: &'a Graph<'a>, id: i64) -> Self {
-        Patient { graph, id, known: HashMap::new(), met_a_fault: false }
+        Patient { graph, id, known: HashMap::new(), met_a_fault: false, may_fail: false }
     }
 
     /// Evaluates for what it may meet.
@@ -74,7 +68,7 @@ impl<'a> Patient<'a> {
         let node = &self.graph.nodes[id];
         let answer = match node {
             Node::Table(..) | Node::Inline(_) => self.table_rows(id),
-            Node::Filter { source, condition } => self.filter(*source, *condition),
+            Node::Filter { .. } => self.filter(id),
             Node::Sort { source, by } => {
                 // Order matters to picks alone, and they look up the sorts by themselves.
                 self.evaluate(*by);
@@ -86,10 +80,10 @@ impl<'a> Patient<'a> {
             Node::Set(members) => Yield::Set(members.clone()),
             Node::Exists(source) => self.count(*source, |count| Cell::Bool(count > 0)),
             Node::Count(source) => self.count(*source, |count| Cell::Int(count as i64)),
-            Node::Aggregate { name, maximum_gap_days, source } => match self.evaluate(*source) {
-                Yield::Many(values) => aggregate::aggregate(name, *maximum_gap_days, values.into_values().collect()),
-                other => panic!("{name} of {other:?}"),
-            },
+            Node::Aggregate { name, maximum_gap_days, source } => {
+                let cells = self.cells(*source).into_iter().map(|(_, cell)| cell).collect();
+                aggregate::aggregate(name, *maximum_gap_days, cells)
+            }
             Node::Function { name, inputs } => self.row_by_row(inputs, |row| functions::function(name, row)),
             Node::Case { cases, default } => {
                 let inputs: Vec<Id> = node.inputs();
@@ -98,7 +92,7 @@ impl<'a> Patient<'a> {
         };
         self.met_a_fault |= match &answer {
             Yield::One(cell) => matches!(cell, Cell::Fault(_)),
-            Yield::Many(values) => values.values().any(|cell| matches!(cell, Cell::Fault(_))),
+            Yield::Many(_) => self.cells_of(id, &answer).iter().any(|(_, cell)| matches!(cell, Cell::Fault(_))),
             Yield::Set(members) => members.iter().any(|cell| matches!(cell, Cell::Fault(_))),
             Yield::Rows { unknown, .. } => *unknown,
         };
@@ -113,14 +107,144 @@ impl<'a> Patient<'a> {
         Yield::Rows { root: id, many: !table.one_row_per_patient, numbers, unknown: false }
     }
 
-    fn filter(&mut self, source: Id, condition: Id) -> Yield {
-        let Yield::Rows { root, many, mut numbers, mut unknown } = self.evaluate(source) else {
+    /// The conditions that cannot fail come first, whichever filter states them; then the others, filter by filter.
+    fn filter(&mut self, filter: Id) -> Yield {
+        let mut conditions = vec![];
+        let mut root = filter;
+        while let Node::Filter { source, .. } | Node::Sort { source, .. } = self.graph.nodes[root] {
+            if let Node::Filter { condition, .. } = self.graph.nodes[root] {
+                conditions.push(condition);
+            }
+            root = source;
+        }
+        let Yield::Rows { many, mut numbers, mut unknown, .. } = self.evaluate(root) else {
             panic!("a filter's source is a frame");
         };
-        let condition = self.evaluate(condition);
-        unknown |= numbers.iter().any(|row| matches!(condition.at(*row), Cell::Fault(_)));
-        numbers.retain(|row| condition.at(*row) == Cell::Bool(true));
+        let (mut safe, mut unsafe_filters) = (vec![], vec![]);
+        for condition in conditions.into_iter().rev() {
+            let (fallible, infallible): (Vec<Id>, Vec<Id>) =
+                self.conjuncts(condition).into_iter().partition(|conjunct| self.is_fallible(*conjunct));
+            safe.extend(infallible);
+            unsafe_filters.push(fallible);
+        }
+        let safe: Vec<Yield> = safe.into_iter().map(|condition| self.evaluate(condition)).collect();
+        let is_fault = |condition: &Yield, row: usize| matches!(condition.at(row), Cell::Fault(_));
+        self.may_fail |= safe.iter().any(|condition| match condition {
+            Yield::One(cell) => matches!(cell, Cell::Fault(_)),
+            _ => numbers.iter().any(|row| is_fault(condition, *row)),
+        });
+        numbers
+            .retain(|row| safe.iter().all(|condition| !matches!(condition.at(*row), Cell::Bool(false) | Cell::Null)));
+        unknown |= numbers.iter().any(|row| safe.iter().any(|condition| is_fault(condition, *row)));
+        numbers.retain(|row| safe.iter().all(|condition| !is_fault(condition, *row)));
+        for conjuncts in unsafe_filters {
+            let conjuncts: Vec<Yield> = conjuncts.into_iter().map(|condition| self.evaluate(condition)).collect();
+            let all = |row: usize| {
+                let cells: Vec<Cell> = conjuncts.iter().map(|conjunct| conjunct.at(row)).collect();
+                functions::three_valued(&cells, false)
+            };
+            unknown |= numbers.iter().any(|row| matches!(all(*row), Cell::Fault(_)));
+            numbers.retain(|row| all(*row) == Cell::Bool(true));
+        }
         Yield::Rows { root, many, numbers, unknown }
+    }
+
+    /// What a condition joins with `&`.
+    fn conjuncts(&self, condition: Id) -> Vec<Id> {
+        match &self.graph.nodes[condition] {
+            Node::Function { name, inputs } if name == "And" => {
+                inputs.iter().flat_map(|input| self.conjuncts(*input)).collect()
+            }
+            _ => vec![condition],
+        }
+    }
+
+    /// Whether a row's values can make it fail.
+    fn is_fallible(&self, series: Id) -> bool {
+        if self.domain(series).is_none() {
+            return false;
+        }
+        let node = &self.graph.nodes[series];
+        let fails = match node {
+            Node::Function { name, inputs } => match name.as_str() {
+                "Negate" | "Absolute" => !self.is_float(inputs[0]),
+                "CastToInt" => self.is_float(inputs[0]),
+                "Add" | "Subtract" | "Multiply" | "TrueDivide" | "FloorDivide" | "Power" => true,
+                name => name.starts_with("DateAdd"),
+            },
+            _ => false,
+        };
+        let is_series = matches!(node, Node::Function { .. } | Node::Case { .. });
+        fails || is_series && node.inputs().into_iter().any(|input| self.is_fallible(input))
+    }
+
+    fn is_float(&self, series: Id) -> bool {
+        match &self.graph.nodes[series] {
+            Node::Value(cell) => matches!(cell, Cell::Float(_)),
+            Node::Column { source, name } => {
+                let mut frame = *source;
+                while let Node::Filter { source, .. } | Node::Sort { source, .. } | Node::Pick { source, .. } =
+                    self.graph.nodes[frame]
+                {
+                    frame = source;
+                }
+                let table = self.graph.table(&self.graph.nodes[frame]).expect("a table");
+                table.columns[table.column_index(name)].type_name == "float"
+            }
+            Node::Aggregate { name, source, .. } => match name.as_str() {
+                "Mean" => true,
+                "Sum" | "Min" | "Max" => self.is_float(*source),
+                _ => false,
+            },
+            Node::Function { name, inputs } => match name.as_str() {
+                "TrueDivide" | "Power" | "CastToFloat" => true,
+                "Add" | "Subtract" | "Multiply" | "Negate" | "Absolute" | "MinimumOf" | "MaximumOf" => {
+                    self.is_float(inputs[0])
+                }
+                // Floor division is whole, and so is what counts dates.
+                _ => false,
+            },
+            Node::Case { cases, default } => {
+                cases.iter().filter_map(|(_, value)| *value).chain(*default).any(|value| self.is_float(value))
+            }
+            _ => false,
+        }
+    }
+
+    /// The frame whose rows a series has; none where it has one value a patient.
+    pub(super) fn domain(&self, series: Id) -> Option<Id> {
+        match &self.graph.nodes[series] {
+            Node::Column { source, .. } => self.has_many_rows(*source).then_some(*source),
+            node @ (Node::Function { .. } | Node::Case { .. }) => {
+                node.inputs().into_iter().find_map(|input| self.domain(input))
+            }
+            _ => None,
+        }
+    }
+
+    fn has_many_rows(&self, frame: Id) -> bool {
+        match &self.graph.nodes[frame] {
+            Node::Filter { source, .. } | Node::Sort { source, .. } => self.has_many_rows(*source),
+            node => self.graph.table(node).is_some_and(|table| !table.one_row_per_patient),
+        }
+    }
+
+    /// A many-rows series' values, by the numbers of its rows.
+    pub(super) fn cells(&mut self, series: Id) -> Vec<(usize, Cell)> {
+        let answer = self.evaluate(series);
+        self.cells_of(series, &answer)
+    }
+
+    fn cells_of(&mut self, series: Id, answer: &Yield) -> Vec<(usize, Cell)> {
+        let frame = self.domain(series).unwrap_or_else(|| panic!("one row per patient: {answer:?}"));
+        let Yield::Rows { numbers, unknown, .. } = self.evaluate(frame) else {
+            panic!("a series' domain is a frame");
+        };
+        match unknown {
+            // Nobody knows how many rows there are, so let there be one.
+            true => vec![(numbers.first().copied().unwrap_or_default(), Cell::Fault(Fault::UnknownRows))],
+            false => numbers.into_iter().map(|row| (row, answer.at(row))).collect(),
+        }
     }
 
     /// Sorts by every sort below, the outermost first, and then by the columns that are selected and not yet sorted by.
@@ -161,16 +285,14 @@ impl<'a> Patient<'a> {
         };
         let table = self.graph.table(&self.graph.nodes[root]).expect("a table");
         let index = table.column_index(name);
-        let cell = |row: usize| {
-            if unknown { Cell::Fault(Fault::UnknownRows) } else { table.rows[row].1[index].clone() }
-        };
         if many {
-            return Yield::Many(numbers.into_iter().map(|row| (row, cell(row))).collect());
+            let rows = table.rows.iter().enumerate().filter(|(_, (patient, _))| *patient == self.id);
+            return Yield::Many(rows.map(|(row, (_, cells))| (row, cells[index].clone())).collect());
         }
         assert!(numbers.len() <= 1, "{} has patients with many rows", table.name);
         Yield::One(match numbers.first() {
-            Some(row) => cell(*row),
-            None if unknown => Cell::Fault(Fault::UnknownRows),
+            _ if unknown => Cell::Fault(Fault::UnknownRows),
+            Some(row) => table.rows[*row].1[index].clone(),
             None => Cell::Null,
         })
     }
@@ -196,11 +318,14 @@ impl<'a> Patient<'a> {
                 .collect();
             function(&inputs)
         };
-        let mut row_numbers = series.iter().filter_map(Yield::row_numbers);
+        let mut row_numbers = series.iter().filter_map(|series| match series {
+            Yield::Many(values) => Some(values.keys().copied().collect::<Vec<_>>()),
+            _ => None,
+        });
         let Some(rows) = row_numbers.next() else {
             return Yield::One(at(usize::MAX));
         };
-        assert!(row_numbers.all(|other| other == rows), "the inputs are of different domains");
+        assert!(row_numbers.all(|other| other == rows), "the inputs are of different tables");
         Yield::Many(rows.into_iter().map(|row| (row, at(row))).collect())
     }
 }

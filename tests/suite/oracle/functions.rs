@@ -71,7 +71,7 @@ pub(super) fn function(name: &str, row: &[Input]) -> Cell {
 }
 
 /// The one truth value that decides, or else NULL if there is one, or else the other.
-fn three_valued(cells: &[Cell], deciding: bool) -> Cell {
+pub(super) fn three_valued(cells: &[Cell], deciding: bool) -> Cell {
     let find = |wanted: &dyn Fn(&Cell) -> bool| cells.iter().find(|cell| wanted(cell)).cloned();
     find(&|cell| *cell == Cell::Bool(deciding))
         .or_else(|| find(&|cell| matches!(cell, Cell::Fault(_))))

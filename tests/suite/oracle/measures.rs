@@ -50,6 +50,7 @@ pub(crate) fn measures(document: &Json, tables: &[Table]) -> Verdict {
             rows: vec![],
         }],
         met_a_fault: false,
+        may_fail: false,
     };
     for measure in &measures {
         let together: Vec<&Measure<'_>> =
@@ -99,6 +100,7 @@ fn one_interval(
         let mut patient = Patient::new(&graph, id);
         roots.iter().for_each(|root| patient.visit(*root));
         verdict.met_a_fault |= patient.met_a_fault;
+        verdict.may_fail |= patient.may_fail;
         let (numerator, denominator) = (count(patient.value(numerator)), count(patient.value(denominator)));
         match denominator {
             Some(1..) => (),

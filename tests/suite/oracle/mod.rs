@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use crate::cells::Cell;
+use crate::cells::{Cell, Fault};
 use crate::tables::{Answer, Table};
 use document::{Graph, Id, Node};
 use evaluate::{Patient, Yield};
@@ -29,6 +29,8 @@ pub(crate) struct Verdict {
     pub(crate) answers: Vec<Answer>,
     /// Something could not be computed, be it for a patient or a row that nobody asked for
     pub(crate) met_a_fault: bool,
+    /// Both an answer and a refusal are right
+    pub(crate) may_fail: bool,
 }
 
 impl Verdict {
@@ -54,12 +56,13 @@ pub(crate) fn dataset(document: &Json, tables: &[Table]) -> Verdict {
         answers.push(Answer { name: name.clone(), columns, rows: vec![] });
     }
 
-    let mut met_a_fault = false;
+    let (mut met_a_fault, mut may_fail) = (false, false);
     for id in universe(&graph) {
         let mut patient = Patient::new(&graph, id);
         // Everything, so that it is known whether anything fails.
         roots.iter().for_each(|root| patient.visit(*root));
         met_a_fault |= patient.met_a_fault;
+        may_fail |= patient.may_fail;
         match patient.value(dataset.population) {
             Cell::Bool(true) => (),
             fault @ Cell::Fault(_) => {
@@ -72,16 +75,20 @@ pub(crate) fn dataset(document: &Json, tables: &[Table]) -> Verdict {
         row.extend(dataset.variables.iter().map(|(_, node)| patient.value(*node)));
         answers[0].rows.push(row);
         for ((_, members), answer) in dataset.events.iter().zip(&mut answers[1..]) {
+            let has_rows = |node: &Id| patient.domain(*node).is_some();
+            let first = members.iter().map(|(_, node)| *node).find(has_rows).expect("a member has many rows");
             let series: Vec<Yield> = members.iter().map(|(_, node)| patient.evaluate(*node)).collect();
-            let rows = series.iter().find_map(Yield::row_numbers).expect("a member has many rows");
-            for number in rows {
+            for (number, cell) in patient.cells(first) {
                 let mut row = vec![Cell::Int(id)];
-                row.extend(series.iter().map(|series| series.at(number)));
+                match cell {
+                    Cell::Fault(Fault::UnknownRows) => row.resize(members.len() + 1, cell),
+                    _ => row.extend(series.iter().map(|series| series.at(number))),
+                }
                 answer.rows.push(row);
             }
         }
     }
-    Verdict { answers, met_a_fault }
+    Verdict { answers, met_a_fault, may_fail }
 }
 
 /// The population's value for someone who has no row in any table, and whether a fault was met on the way.

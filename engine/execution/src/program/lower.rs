@@ -194,7 +194,7 @@ impl Lowering<'_> {
                 Lowered::Rows(frame) => Expr::Count(frame.domain),
                 one_row => {
                     let present = self.presence(one_row)?;
-                    let present = self.intern(present, Physical::Bool, id);
+                    let present = self.intern(present, Physical::Bool, Some(id));
                     Expr::Unary(peristyle_model::graph::Unary::CastToInt, present)
                 }
             },
@@ -222,7 +222,7 @@ impl Lowering<'_> {
             Kind::Series(value_type) | Kind::Set(Some(value_type)) => value_type.physical(),
             Kind::Set(None) | Kind::Frame => Physical::Bool,
         };
-        Ok(Lowered::Series(self.intern(expr, physical, id)))
+        Ok(Lowered::Series(self.intern(expr, physical, Some(id))))
     }
 
     /// The rows that a many-rows series has, in the program's terms.
@@ -272,14 +272,14 @@ impl Lowering<'_> {
             .into_iter()
             .map(|column| {
                 let physical = schema.columns[column].value_type.physical();
-                self.intern(Expr::EventColumn(frame.table, column), physical, pick)
+                self.intern(Expr::EventColumn(frame.table, column), physical, Some(pick))
             })
             .collect()
     }
 
     fn filter(&mut self, frame: RowsFrame, condition: ExprId) -> RowsFrame {
         let mut conditions = frame.conditions;
-        for conjunct in self.conjuncts(condition) {
+        for conjunct in self.conditions(condition) {
             if !conditions.contains(&conjunct) {
                 conditions.push(conjunct);
             }
@@ -292,6 +292,25 @@ impl Lowering<'_> {
             domain = self.domains.filter(domain, condition, varies);
         }
         RowsFrame { conditions, domain, ..frame }
+    }
+
+    /// The conditions that a filter's condition amounts to. What may fail stays joined: false beside a failure is
+    /// false, whichever stands first.
+    fn conditions(&mut self, condition: ExprId) -> Vec<ExprId> {
+        let conjuncts = self.conjuncts(condition);
+        let may_fail = |conjunct: &ExprId| self.may_fail_by_row(*conjunct);
+        let (fallible, mut conditions): (Vec<_>, Vec<_>) = conjuncts.into_iter().partition(may_fail);
+        let node = self.expressions.get(condition).node;
+        let joined = fallible
+            .into_iter()
+            .reduce(|lhs, rhs| self.intern(Expr::Binary(Binary::And, lhs, rhs), Physical::Bool, node));
+        conditions.extend(joined);
+        conditions
+    }
+
+    fn may_fail_by_row(&self, condition: ExprId) -> bool {
+        let info = self.expressions.get(condition);
+        info.fallible && info.table.is_some()
     }
 
     /// The conditions that a conjunction joins: it is true where all of them are.
@@ -313,7 +332,7 @@ impl Lowering<'_> {
         let info = self.expressions.get(condition);
         let rank = match () {
             // On the patient's level nothing depends on which rows are left.
-            () if info.fallible && info.table.is_some() => return (3, 0),
+            () if self.may_fail_by_row(condition) => return (3, 0),
             () if info.varies => 2,
             () if self.code_list(condition).is_some() => 0,
             () => 1,
@@ -325,7 +344,7 @@ impl Lowering<'_> {
         code_list_test(&self.expressions, condition).map(|(table, column, _)| (table, column))
     }
 
-    fn intern(&mut self, expr: Expr, physical: Physical, node: NodeId) -> ExprId {
+    fn intern(&mut self, expr: Expr, physical: Physical, node: Option<NodeId>) -> ExprId {
         let domains = &self.domains;
         self.expressions.intern(expr, |known, expr| {
             let mut table = None;
@@ -350,7 +369,7 @@ impl Lowering<'_> {
                 Expr::InSet(_, set) => varies |= known.get(*set).varies,
                 _ => {}
             }
-            ExprInfo { expr, table, physical, varies, fallible, node: Some(node) }
+            ExprInfo { expr, table, physical, varies, fallible, node }
         })
     }
 }

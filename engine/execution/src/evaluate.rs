@@ -251,7 +251,7 @@ impl<'a> Evaluation<'a> {
     /// A function of series. Where all of them are constant it is computed for one row, and stays constant.
     fn function(&self, step: &Step, faults: &mut FaultRows) -> Result<Vector> {
         let inputs = match &step.op {
-            StepOp::Unary { source, .. } => vec![Some(*source)],
+            StepOp::Unary { source, .. } | StepOp::Turned { source, .. } => vec![Some(*source)],
             StepOp::Binary { lhs, rhs, .. } => vec![Some(*lhs), Some(*rhs)],
             StepOp::InSet { lhs, .. } => vec![Some(*lhs)],
             StepOp::Extreme { sources, .. } => sources.iter().copied().map(Some).collect(),
@@ -274,6 +274,7 @@ impl<'a> Evaluation<'a> {
         let physical = |place: usize| inputs[place].map_or(step.physical, |slot| self.program.steps[slot].physical);
         let result = match &step.op {
             StepOp::Unary { function, .. } => unary(*function, &vectors[0].to_array(len, physical(0)), faults)?,
+            StepOp::Turned { difference, .. } => dates::turned(*difference, &vectors[0].to_array(len, Physical::Date))?,
             StepOp::Binary { function, .. } => {
                 let kinds = (physical(0), physical(1));
                 binary(*function, &vectors[0], &vectors[1], len, kinds, step.physical, faults)?

@@ -82,6 +82,7 @@ fn step_text(program: &Program, step: &Step) -> String {
         StepOp::PatientColumn { table, column: index } => column(*table, *index),
         StepOp::EventColumn { table, column: index, rows } => format!("{} at #{rows}", column(*table, *index)),
         StepOp::PickedColumn { pick, table, column: index } => format!("{} at #{pick}", column(*table, *index)),
+        StepOp::Turned { source, .. } => format!("#{source} as {name} takes it"),
         StepOp::Spread { source, rows } => format!("#{source} repeated over #{rows}"),
         // The slot of the rows comes first; it says nothing that the inputs do not.
         _ => format!("{name} {}", slots(&step.inputs()[usize::from(step.rows.is_some())..])),

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array, UInt32Array};
+use arrow::array::{Array, BooleanBufferBuilder, UInt32Array};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 
 use crate::vector::Truth;
@@ -13,24 +13,40 @@ pub(crate) struct DomainRows(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Rows of the table in this block, ascending; `None` is all of them
-    selected: Option<UInt32Array>,
+    source: Source,
     /// For each patient where its rows begin among these rows, and the end of the last
     offsets: Arc<[u32]>,
+    /// Rows of the table in this block, ascending; looked for where a filter has kept some of others
+    kept: OnceLock<UInt32Array>,
     /// For each row the place of its patient in the block
     patients: OnceLock<UInt32Array>,
 }
 
+/// Where rows come from.
+#[derive(Debug)]
+enum Source {
+    /// All rows of the table
+    All,
+    /// These of them
+    Chosen(UInt32Array),
+    /// Of other rows those whose bit is set. Often only their number is asked for, so that they stay bits
+    Kept(DomainRows, BooleanBuffer),
+}
+
 impl DomainRows {
+    fn new(source: Source, offsets: Arc<[u32]>) -> Self {
+        DomainRows(Arc::new(Inner { source, offsets, kept: OnceLock::new(), patients: OnceLock::new() }))
+    }
+
     /// All rows of a table.
     pub(crate) fn all(offsets: Arc<[u32]>) -> Self {
-        DomainRows(Arc::new(Inner { selected: None, offsets, patients: OnceLock::new() }))
+        Self::new(Source::All, offsets)
     }
 
     /// Chosen rows of a table, ascending; `offsets` are those of the whole table.
     pub(crate) fn chosen(selected: Vec<u32>, table_offsets: &[u32]) -> Self {
         let offsets = offsets_among(&selected, table_offsets);
-        DomainRows(Arc::new(Inner { selected: Some(selected.into()), offsets, patients: OnceLock::new() }))
+        Self::new(Source::Chosen(selected.into()), offsets)
     }
 
     /// Number of rows.
@@ -50,12 +66,18 @@ impl DomainRows {
 
     /// Rows of the table, or `None` if all belong to it.
     pub(crate) fn selected(&self) -> Option<&UInt32Array> {
-        self.0.selected.as_ref()
-    }
-
-    /// The table's row behind one of these rows.
-    pub(crate) fn table_row(&self, row: u32) -> u32 {
-        self.0.selected.as_ref().map_or(row, |selected| selected.value(row as usize))
+        match &self.0.source {
+            Source::All => None,
+            Source::Chosen(selected) => Some(selected),
+            Source::Kept(rows, bits) => Some(self.0.kept.get_or_init(|| {
+                let mut places: Vec<u32> = Vec::with_capacity(self.len());
+                places.extend(bits.set_indices_u32());
+                if let Some(selected) = rows.selected() {
+                    places.iter_mut().for_each(|place| *place = selected.value(*place as usize));
+                }
+                places.into()
+            })),
+        }
     }
 
     /// For each row the place of its patient in the block.
@@ -73,8 +95,11 @@ impl DomainRows {
     pub(crate) fn filter_by_row(&self, condition: &Truth) -> Self {
         match condition {
             Truth::Always => self.clone(),
-            Truth::Never => self.keep(Vec::new()),
-            Truth::Rows(rows) => self.keep(rows.set_indices_u32().collect()),
+            Truth::Never => self.none(),
+            Truth::Rows(rows) => {
+                let offsets = ranks(rows, self.offsets());
+                Self::new(Source::Kept(self.clone(), rows.clone()), offsets)
+            }
         }
     }
 
@@ -82,38 +107,25 @@ impl DomainRows {
     pub(crate) fn filter_by_patient(&self, condition: &Truth) -> Self {
         match condition {
             Truth::Always => self.clone(),
-            Truth::Never => self.keep(Vec::new()),
+            Truth::Never => self.none(),
             Truth::Rows(patients) => {
-                let ranges = self.0.offsets.windows(2).enumerate();
-                let kept = ranges.filter(|(patient, _)| patients.value(*patient));
-                self.keep(kept.flat_map(|(_, range)| range[0]..range[1]).collect())
+                let mut rows = BooleanBufferBuilder::new(self.len());
+                let mut offsets = Vec::with_capacity(self.0.offsets.len());
+                let mut kept = 0;
+                offsets.push(kept);
+                for (patient, range) in self.0.offsets.windows(2).enumerate() {
+                    let (rows_len, keeps) = (range[1] - range[0], patients.value(patient));
+                    rows.append_n(rows_len as usize, keeps);
+                    kept += if keeps { rows_len } else { 0 };
+                    offsets.push(kept);
+                }
+                Self::new(Source::Kept(self.clone(), rows.finish()), offsets.into())
             }
         }
     }
 
-    /// These of the rows, ascending places among them.
-    fn keep(&self, places: Vec<u32>) -> Self {
-        let offsets = self.offsets_of(&places);
-        let selected = match &self.0.selected {
-            None => UInt32Array::from(places),
-            Some(selected) => places.iter().map(|place| selected.value(*place as usize)).collect::<Vec<_>>().into(),
-        };
-        DomainRows(Arc::new(Inner { selected: Some(selected), offsets, patients: OnceLock::new() }))
-    }
-
-    /// Where each patient's rows begin among these of the rows: counted by patient, which takes no branch a row.
-    fn offsets_of(&self, places: &[u32]) -> Arc<[u32]> {
-        let patients = self.patients().values();
-        let mut offsets = vec![0_u32; self.0.offsets.len()];
-        for place in places {
-            offsets[patients[*place as usize] as usize + 1] += 1;
-        }
-        let mut before = 0;
-        for offset in &mut offsets {
-            before += *offset;
-            *offset = before;
-        }
-        offsets.into()
+    fn none(&self) -> Self {
+        Self::new(Source::Chosen(Vec::<u32>::new().into()), vec![0; self.0.offsets.len()].into())
     }
 
     /// Whether each patient has a row.
@@ -121,6 +133,21 @@ impl DomainRows {
         let offsets = &self.0.offsets;
         BooleanBuffer::collect_bool(self.patients_len(), |patient| offsets[patient] < offsets[patient + 1])
     }
+}
+
+/// How many bits are set before each of these ascending places.
+fn ranks(bits: &BooleanBuffer, places: &[u32]) -> Arc<[u32]> {
+    let mut words = Vec::with_capacity(bits.len() / 64 + 1);
+    let mut before = 0_u32;
+    for word in bits.bit_chunks().iter_padded().chain([0]) {
+        words.push((before, word));
+        before += word.count_ones();
+    }
+    let rank = |place: &u32| {
+        let (before, word) = words[*place as usize / 64];
+        before + (word & ((1 << (place % 64)) - 1)).count_ones()
+    };
+    places.iter().map(rank).collect()
 }
 
 /// Where each patient's rows begin among `kept`, which are ascending places among rows that `offsets` delimit.
@@ -155,6 +182,48 @@ impl PatientRows {
         match self.places.nulls() {
             Some(nulls) => nulls.inner().clone(),
             None => BooleanBuffer::new_set(self.places.len()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Patients with rows of which conditions keep some, twice over: the same as row by row.
+        #[test]
+        fn filters_keep_rows_and_count_them(
+            lengths in prop::collection::vec(0usize..70, 0..20),
+            first in prop::collection::vec(any::<bool>(), 1400),
+            second in prop::collection::vec(any::<bool>(), 1400),
+            by_patient in any::<bool>(),
+        ) {
+            let mut offsets = vec![0_u32];
+            offsets.extend(lengths.iter().scan(0, |end, length| { *end += *length as u32; Some(*end) }));
+            let owner: Vec<usize> =
+                lengths.iter().enumerate().flat_map(|(patient, length)| std::iter::repeat_n(patient, *length)).collect();
+            let rows = DomainRows::all(offsets.into());
+            let once = rows.filter_by_row(&Truth::Rows(first[..owner.len()].iter().copied().collect()));
+            let kept: Vec<u32> = (0..owner.len() as u32).filter(|row| first[*row as usize]).collect();
+            let twice = if by_patient {
+                once.filter_by_patient(&Truth::Rows(second[..lengths.len()].iter().copied().collect()))
+            } else {
+                once.filter_by_row(&Truth::Rows(second[..kept.len()].iter().copied().collect()))
+            };
+            let keeps = |(place, row): (usize, &u32)| second[if by_patient { owner[*row as usize] } else { place }];
+            let kept_twice: Vec<u32> =
+                kept.iter().enumerate().filter(|kept| keeps((kept.0, kept.1))).map(|(_, row)| *row).collect();
+            for (rows, kept) in [(&once, kept), (&twice, kept_twice)] {
+                prop_assert_eq!(rows.selected().map(|rows| rows.values().to_vec()), Some(kept.clone()));
+                prop_assert_eq!(rows.len(), kept.len());
+                let owners: Vec<u32> = kept.iter().map(|row| owner[*row as usize] as u32).collect();
+                prop_assert_eq!(rows.patients().values().to_vec(), owners.clone());
+                let exists: Vec<bool> = (0..lengths.len()).map(|patient| owners.contains(&(patient as u32))).collect();
+                prop_assert_eq!(rows.exists().iter().collect::<Vec<_>>(), exists);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use peristyle_model::graph::{Binary, Unary};
 use peristyle_model::scalar;
 
 use super::{FaultRows, zip, zip_partial};
-use crate::vector::{Operand, Vector};
+use crate::vector::Vector;
 
 /// Adding days, months or years to dates.
 pub(crate) fn add(function: Binary, dates: &Vector, amounts: &Vector, faults: &mut FaultRows) -> Result<Vector> {
@@ -23,35 +23,26 @@ pub(crate) fn add(function: Binary, dates: &Vector, amounts: &Vector, faults: &m
     Ok(Vector::Date(sums))
 }
 
-/// Whole units completed from `rhs` to `lhs`.
+/// Whole units completed from `rhs` to `lhs`. For months and years these are dates that have been [`turned`] for it.
 pub(crate) fn difference(function: Binary, lhs: &Vector, rhs: &Vector) -> Result<Vector> {
     let (lhs, rhs) = (lhs.dates()?, rhs.dates()?);
     Ok(Vector::Int(match function {
         Binary::DateDifferenceInDays => zip(&lhs, &rhs, scalar::difference_in_days)?,
-        Binary::DateDifferenceInMonths => between(&lhs, &rhs, scalar::day_of_months, scalar::months_between)?,
-        Binary::DateDifferenceInYears => between(&lhs, &rhs, scalar::day_of_years, scalar::years_between)?,
+        Binary::DateDifferenceInMonths => zip(&lhs, &rhs, scalar::months_between)?,
+        Binary::DateDifferenceInYears => zip(&lhs, &rhs, scalar::years_between)?,
         _ => return internal_err!("not a difference of dates"),
     }))
 }
 
-/// A difference of what dates are turned into. A side that is the same for all is turned once.
-fn between(
-    lhs: &Operand<'_, Date32Type>,
-    rhs: &Operand<'_, Date32Type>,
-    turned: impl Fn(i32) -> i32 + Copy,
-    difference: impl Fn(i32, i32) -> i64,
-) -> Result<Int64Array> {
-    match (lhs, rhs) {
-        (Operand::Constant(lhs), rhs @ Operand::Array(_)) => {
-            let lhs = Operand::<Date32Type>::Constant(turned(*lhs));
-            zip(&lhs, rhs, |lhs, rhs| difference(lhs, turned(rhs)))
-        }
-        (lhs @ Operand::Array(_), Operand::Constant(rhs)) => {
-            let rhs = Operand::<Date32Type>::Constant(turned(*rhs));
-            zip(lhs, &rhs, |lhs, rhs| difference(turned(lhs), rhs))
-        }
-        (lhs, rhs) => zip(lhs, rhs, |lhs, rhs| difference(turned(lhs), turned(rhs))),
-    }
+/// Dates as a difference in months or years takes them: numbers of which one subtraction makes the difference, so that
+/// a date that every interval is compared with is taken apart once.
+pub(crate) fn turned(difference: Binary, dates: &Vector) -> Result<Vector> {
+    let Vector::Date(dates) = dates else { return internal_err!("a step expected dates") };
+    Ok(Vector::Date(match difference {
+        Binary::DateDifferenceInMonths => dates.unary(scalar::day_of_months),
+        Binary::DateDifferenceInYears => dates.unary(scalar::day_of_years),
+        _ => return internal_err!("not a difference of dates in months or years"),
+    }))
 }
 
 /// Parts of a date, and its rounding down.

@@ -74,31 +74,35 @@ pub(crate) fn pick(rows: &DomainRows, keys: &[Vector], position: Position) -> Re
         Position::Last => Ordering::Greater,
     };
     let compare = by_keys(keys)?;
+    let present: BooleanBuffer = rows.exists();
     let places = match keys.first() {
         // Nearly every pick is by date: compared where it stands, and the other keys are asked where dates are equal.
         Some(Vector::Date(dates)) if dates.null_count() == 0 => {
             let dates = dates.values();
-            best_rows(rows, |row, best| match dates[row].cmp(&dates[best]) {
+            best_rows(rows, &present, |row, best| match dates[row].cmp(&dates[best]) {
                 Ordering::Equal => compare(row, best) == better,
                 ordering => ordering == better,
             })
         }
-        _ => best_rows(rows, |row, best| compare(row, best) == better),
+        _ => best_rows(rows, &present, |row, best| compare(row, best) == better),
     };
-    let present: BooleanBuffer = rows.exists();
     Ok(PatientRows::new(places, Some(present)))
 }
 
 /// For each patient the table's row of the best row; anything where the patient has none.
-fn best_rows(rows: &DomainRows, is_better: impl Fn(usize, usize) -> bool) -> Vec<u32> {
-    let best_of = |range: &[u32]| {
-        let mut best = range[0];
-        for row in range[0] + 1..range[1] {
+fn best_rows(rows: &DomainRows, present: &BooleanBuffer, is_better: impl Fn(usize, usize) -> bool) -> Vec<u32> {
+    let offsets = rows.offsets();
+    let selected = rows.selected();
+    let mut places = vec![0; present.len()];
+    // Of most lists most patients have no row: only those who do are walked.
+    for patient in present.set_indices() {
+        let mut best = offsets[patient];
+        for row in best + 1..offsets[patient + 1] {
             if is_better(row as usize, best as usize) {
                 best = row;
             }
         }
-        if range[0] < range[1] { rows.table_row(best) } else { 0 }
-    };
-    rows.offsets().windows(2).map(best_of).collect()
+        places[patient] = selected.map_or(best, |selected| selected.value(best as usize));
+    }
+    places
 }

@@ -38,7 +38,10 @@ pub(super) enum Expr {
     Count(DomainIx),
     Aggregate(Aggregation, ExprId, DomainIx),
     Unary(Unary, ExprId),
+    /// A difference of dates in months or years is one of dates that have been turned for it
     Binary(Binary, ExprId, ExprId),
+    /// A date as a difference in months or years takes it: turned once, whatever it is compared with
+    Turned(Binary, ExprId),
     InSet(ExprId, ExprId),
     Extreme { largest: bool, sources: Arc<[ExprId]> },
     Case { cases: Arc<[(ExprId, Option<ExprId>)]>, default: Option<ExprId> },
@@ -102,7 +105,7 @@ impl Expressions {
 /// Calls `visit` with the inputs that have the expression's own rows, or one value per patient.
 pub(super) fn for_each_row_input(expr: &Expr, mut visit: impl FnMut(ExprId)) {
     match expr {
-        Expr::Unary(_, source) => visit(*source),
+        Expr::Unary(_, source) | Expr::Turned(_, source) => visit(*source),
         Expr::Binary(_, lhs, rhs) => {
             visit(*lhs);
             visit(*rhs);

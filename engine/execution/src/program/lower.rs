@@ -49,6 +49,24 @@ struct RowsFrame {
     domain: DomainIx,
 }
 
+/// The conditions of a table in the order in which they are applied, so that the fewest rows are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    CodeList,
+    Fixed,
+    FixedByPatient,
+    Varying,
+    VaryingByPatient,
+    Fallible,
+}
+
+impl Rank {
+    /// Whether such conditions are evaluated on the same rows and joined: to make rows costs more than to compare.
+    fn is_joined(self) -> bool {
+        matches!(self, Rank::Fixed | Rank::Varying)
+    }
+}
+
 /// Lowers queries one after the other; what they have in common is computed once.
 struct Lowering<'a> {
     graph: &'a Graph,
@@ -206,7 +224,14 @@ impl Lowering<'_> {
             Op::ValueSet(_) => Expr::ConstantSet(id),
             Op::Parameter(parameter) => Expr::Parameter(*parameter),
             Op::Unary { function, source } => Expr::Unary(*function, series(*source)?),
-            Op::Binary { function, lhs, rhs } => Expr::Binary(*function, series(*lhs)?, series(*rhs)?),
+            Op::Binary { function, lhs, rhs } => {
+                let (mut lhs, mut rhs) = (series(*lhs)?, series(*rhs)?);
+                if let Binary::DateDifferenceInMonths | Binary::DateDifferenceInYears = function {
+                    let mut turn = |date| self.intern(Expr::Turned(*function, date), Physical::Date, Some(id));
+                    (lhs, rhs) = (turn(lhs), turn(rhs));
+                }
+                Expr::Binary(*function, lhs, rhs)
+            }
             Op::InSet { lhs, rhs } => Expr::InSet(series(*lhs)?, series(*rhs)?),
             Op::MinimumOf(sources) | Op::MaximumOf(sources) => Expr::Extreme {
                 largest: matches!(self.graph.node(id).op, Op::MaximumOf(_)),
@@ -242,9 +267,17 @@ impl Lowering<'_> {
         Ok(match frame {
             Lowered::OneRowTable(table) => Expr::PatientPresent(*table),
             Lowered::Rows(frame) => Expr::Exists(frame.domain),
-            Lowered::Picked(pick) => Expr::PickedPresent(*pick),
+            // Who has a row has a first one, unless it hangs on something that may fail.
+            Lowered::Picked(pick) => match &self.expressions.picks[*pick] {
+                plan if plan.keys.iter().all(|key| self.is_event_column(*key)) => Expr::Exists(plan.domain),
+                _ => Expr::PickedPresent(*pick),
+            },
             Lowered::Series(_) => return internal_err!("the rows of a series are asked for"),
         })
+    }
+
+    fn is_event_column(&self, expr: ExprId) -> bool {
+        matches!(self.expressions.get(expr).expr, Expr::EventColumn(..))
     }
 
     /// The columns that break ties: those selected from the pick which no direct sort covers, by name.
@@ -284,10 +317,19 @@ impl Lowering<'_> {
                 conditions.push(conjunct);
             }
         }
-        let mut ordered = conditions.clone();
-        ordered.sort_by_key(|condition| self.rank(*condition));
+        let mut ordered: Vec<(Rank, ExprId)> =
+            conditions.iter().map(|condition| (self.rank(*condition), *condition)).collect();
+        // A stable sort: what may fail stays in the order of the definition, the rest is in the order of its making.
+        ordered.sort_by_key(|(rank, condition)| (*rank, if *rank == Rank::Fallible { 0 } else { *condition }));
+        let mut joined: Vec<(Rank, ExprId)> = Vec::with_capacity(ordered.len());
+        for (rank, condition) in ordered {
+            match joined.last_mut() {
+                Some((known, last)) if *known == rank && rank.is_joined() => *last = self.both(*last, condition),
+                _ => joined.push((rank, condition)),
+            }
+        }
         let mut domain = self.domains.table(frame.table);
-        for condition in ordered {
+        for (_, condition) in joined {
             let varies = self.expressions.get(condition).varies;
             domain = self.domains.filter(domain, condition, varies);
         }
@@ -297,15 +339,16 @@ impl Lowering<'_> {
     /// The conditions that a filter's condition amounts to. What may fail stays joined: false beside a failure is
     /// false, whichever stands first.
     fn conditions(&mut self, condition: ExprId) -> Vec<ExprId> {
-        let conjuncts = self.conjuncts(condition);
+        let conjuncts = conjuncts(&self.expressions, condition);
         let may_fail = |conjunct: &ExprId| self.may_fail_by_row(*conjunct);
         let (fallible, mut conditions): (Vec<_>, Vec<_>) = conjuncts.into_iter().partition(may_fail);
-        let node = self.expressions.get(condition).node;
-        let joined = fallible
-            .into_iter()
-            .reduce(|lhs, rhs| self.intern(Expr::Binary(Binary::And, lhs, rhs), Physical::Bool, node));
-        conditions.extend(joined);
+        conditions.extend(fallible.into_iter().reduce(|lhs, rhs| self.both(lhs, rhs)));
         conditions
+    }
+
+    fn both(&mut self, lhs: ExprId, rhs: ExprId) -> ExprId {
+        let node = self.expressions.get(rhs).node;
+        self.intern(Expr::Binary(Binary::And, lhs, rhs), Physical::Bool, node)
     }
 
     fn may_fail_by_row(&self, condition: ExprId) -> bool {
@@ -313,31 +356,18 @@ impl Lowering<'_> {
         info.fallible && info.table.is_some()
     }
 
-    /// The conditions that a conjunction joins: it is true where all of them are.
-    fn conjuncts(&self, condition: ExprId) -> Vec<ExprId> {
-        let mut conjuncts = Vec::new();
-        let mut open = vec![condition];
-        while let Some(condition) = open.pop() {
-            match self.expressions.get(condition).expr {
-                Expr::Binary(Binary::And, lhs, rhs) => open.extend([rhs, lhs]),
-                _ if conjuncts.contains(&condition) => {}
-                _ => conjuncts.push(condition),
-            }
-        }
-        conjuncts
-    }
-
-    /// When a condition is applied: what may fail comes last, in the order of the definition.
-    fn rank(&self, condition: ExprId) -> (u8, ExprId) {
+    /// When a condition is applied: what may fail comes last.
+    fn rank(&self, condition: ExprId) -> Rank {
         let info = self.expressions.get(condition);
-        let rank = match () {
+        match () {
             // On the patient's level nothing depends on which rows are left.
-            () if self.may_fail_by_row(condition) => return (3, 0),
-            () if info.varies => 2,
-            () if self.code_list(condition).is_some() => 0,
-            () => 1,
-        };
-        (rank, condition)
+            () if self.may_fail_by_row(condition) => Rank::Fallible,
+            () if info.table.is_none() && info.varies => Rank::VaryingByPatient,
+            () if info.table.is_none() => Rank::FixedByPatient,
+            () if info.varies => Rank::Varying,
+            () if self.code_list(condition).is_some() => Rank::CodeList,
+            () => Rank::Fixed,
+        }
     }
 
     fn code_list(&self, condition: ExprId) -> Option<(TableIx, usize)> {
@@ -372,6 +402,20 @@ impl Lowering<'_> {
             ExprInfo { expr, table, physical, varies, fallible, node }
         })
     }
+}
+
+/// The conditions that a conjunction joins: it is true where all of them are.
+pub(super) fn conjuncts(expressions: &Expressions, condition: ExprId) -> Vec<ExprId> {
+    let mut conjuncts = Vec::new();
+    let mut open = vec![condition];
+    while let Some(condition) = open.pop() {
+        match expressions.get(condition).expr {
+            Expr::Binary(Binary::And, lhs, rhs) => open.extend([rhs, lhs]),
+            _ if conjuncts.contains(&condition) => {}
+            _ => conjuncts.push(condition),
+        }
+    }
+    conjuncts
 }
 
 /// If a condition tests a string column of events against constants: the table, the column and the constants' node.

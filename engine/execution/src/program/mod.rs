@@ -131,6 +131,11 @@ pub(crate) enum StepOp {
         lhs: Slot,
         rhs: Slot,
     },
+    /// Dates as a difference in months or years takes them
+    Turned {
+        difference: Binary,
+        source: Slot,
+    },
     /// `rows` where `lhs` has many rows per patient
     InSet {
         lhs: Slot,

@@ -12,7 +12,7 @@ use peristyle_model::types::Physical;
 
 use super::domains::Domains;
 use super::expressions::{Expr, Expressions};
-use super::lower::code_list_test;
+use super::lower::{code_list_test, conjuncts};
 use super::{DomainIx, QueryOutput, Slot, Step, StepOp, TableUse};
 
 /// What a column's value must satisfy.
@@ -77,12 +77,14 @@ fn used_domains(
 fn path_needs(graph: &Graph, expressions: &Expressions, domains: &Domains, mut domain: DomainIx) -> RowNeeds {
     let mut needs = RowNeeds::new();
     while let Some((parent, condition)) = domains.plans[domain].filter {
-        if let Some((column, need)) = condition_need(graph, expressions, condition) {
-            let joined = match needs.remove(&column) {
-                None => need,
-                Some(known) => both(known, need),
-            };
-            needs.insert(column, joined);
+        for conjunct in conjuncts(expressions, condition) {
+            if let Some((column, need)) = condition_need(graph, expressions, conjunct) {
+                let joined = match needs.remove(&column) {
+                    None => need,
+                    Some(known) => both(known, need),
+                };
+                needs.insert(column, joined);
+            }
         }
         domain = parent;
     }

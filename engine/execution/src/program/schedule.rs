@@ -309,6 +309,7 @@ impl<'a> Scheduler<'a> {
             Expr::Binary(function, lhs, rhs) => {
                 StepOp::Binary { function: *function, lhs: value(*lhs)?, rhs: value(*rhs)? }
             }
+            Expr::Turned(difference, source) => StepOp::Turned { difference: *difference, source: value(*source)? },
             Expr::InSet(lhs, set) => {
                 StepOp::InSet { lhs: value(*lhs)?, rhs: self.slot(Want::Value(*set, PATIENTS))?, rows }
             }
@@ -420,7 +421,7 @@ impl Step {
             | StepOp::Spread { source, rows } => {
                 inputs.extend([*source, *rows]);
             }
-            StepOp::Unary { source, .. } => inputs.push(*source),
+            StepOp::Unary { source, .. } | StepOp::Turned { source, .. } => inputs.push(*source),
             StepOp::Binary { lhs, rhs, .. } => inputs.extend([*lhs, *rhs]),
             StepOp::InSet { lhs, rhs, rows } => {
                 inputs.extend([*lhs, *rhs]);

@@ -187,9 +187,9 @@ impl<'a> Evaluation<'a> {
                     false => parent.filter_by_row(&truth),
                 }));
             }
-            StepOp::Pick { rows, keys, position } => {
+            StepOp::Pick { rows, whole, keys, position } => {
                 let keys = keys.iter().map(|key| self.vector(*key).cloned()).collect::<Result<Vec<_>>>()?;
-                return Ok(Held::Patients(pick::pick(self.rows(*rows)?, &keys, *position)?));
+                return Ok(Held::Patients(pick::pick(self.rows(*rows)?, self.rows(*whole)?, &keys, *position)?));
             }
             StepOp::ConstantSet(members) => return Ok(Held::ConstantSet(members.clone())),
             StepOp::Combine { source, rows } => {

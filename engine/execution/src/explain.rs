@@ -77,7 +77,7 @@ fn step_text(program: &Program, step: &Step) -> String {
         }
         StepOp::CodeRows { index, list } => format!("rows of code list {list} of #{index}"),
         StepOp::FilterRows { parent, condition, .. } => format!("rows of #{parent} where #{condition}"),
-        StepOp::Pick { rows, keys, position } => format!("{position:?} of #{rows} by {}", slots(keys)),
+        StepOp::Pick { rows, keys, position, .. } => format!("{position:?} of #{rows} by {}", slots(keys)),
         StepOp::Constant(_) | StepOp::ConstantSet(_) | StepOp::Parameter(_) => "constant".to_owned(),
         StepOp::PatientColumn { table, column: index } => column(*table, *index),
         StepOp::EventColumn { table, column: index, rows } => format!("{} at #{rows}", column(*table, *index)),

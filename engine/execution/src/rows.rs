@@ -15,7 +15,8 @@ pub(crate) struct DomainRows(Arc<Inner>);
 struct Inner {
     source: Source,
     /// For each patient where its rows begin among these rows, and the end of the last
-    offsets: Arc<[u32]>,
+    offsets: OnceLock<Arc<[u32]>>,
+    patients_len: usize,
     /// Rows of the table in this block, ascending; looked for where a filter has kept some of others
     kept: OnceLock<UInt32Array>,
     /// For each row the place of its patient in the block
@@ -35,7 +36,18 @@ enum Source {
 
 impl DomainRows {
     fn new(source: Source, offsets: Arc<[u32]>) -> Self {
-        DomainRows(Arc::new(Inner { source, offsets, kept: OnceLock::new(), patients: OnceLock::new() }))
+        let patients_len = offsets.len().saturating_sub(1);
+        Self::with(source, patients_len, offsets.into())
+    }
+
+    /// Those of `rows` whose bit is set.
+    fn kept(rows: &Self, bits: BooleanBuffer) -> Self {
+        Self::with(Source::Kept(rows.clone(), bits), rows.patients_len(), OnceLock::new())
+    }
+
+    fn with(source: Source, patients_len: usize, offsets: OnceLock<Arc<[u32]>>) -> Self {
+        let (kept, patients) = (OnceLock::new(), OnceLock::new());
+        DomainRows(Arc::new(Inner { source, offsets, patients_len, kept, patients }))
     }
 
     /// All rows of a table.
@@ -51,17 +63,24 @@ impl DomainRows {
 
     /// Number of rows.
     pub(crate) fn len(&self) -> usize {
-        self.0.offsets.last().map_or(0, |end| *end as usize)
+        match &self.0.source {
+            Source::Kept(_, bits) => bits.count_set_bits(),
+            _ => self.offsets().last().map_or(0, |end| *end as usize),
+        }
     }
 
     /// For each patient where its rows begin, and the end of the last.
     pub(crate) fn offsets(&self) -> &[u32] {
-        &self.0.offsets
+        self.0.offsets.get_or_init(|| match &self.0.source {
+            Source::Kept(rows, bits) => ranks(bits, rows.offsets()),
+            // Those of all rows and of chosen ones are given.
+            Source::All | Source::Chosen(_) => Arc::new([]),
+        })
     }
 
     /// Number of patients in the block.
     pub(crate) fn patients_len(&self) -> usize {
-        self.0.offsets.len().saturating_sub(1)
+        self.0.patients_len
     }
 
     /// Rows of the table, or `None` if all belong to it.
@@ -84,7 +103,7 @@ impl DomainRows {
     pub(crate) fn patients(&self) -> &UInt32Array {
         self.0.patients.get_or_init(|| {
             let mut patients = Vec::with_capacity(self.len());
-            for (patient, range) in self.0.offsets.windows(2).enumerate() {
+            for (patient, range) in self.offsets().windows(2).enumerate() {
                 patients.resize(range[1] as usize, patient as u32);
             }
             patients.into()
@@ -96,10 +115,7 @@ impl DomainRows {
         match condition {
             Truth::Always => self.clone(),
             Truth::Never => self.none(),
-            Truth::Rows(rows) => {
-                let offsets = ranks(rows, self.offsets());
-                Self::new(Source::Kept(self.clone(), rows.clone()), offsets)
-            }
+            Truth::Rows(rows) => Self::kept(self, rows.clone()),
         }
     }
 
@@ -110,29 +126,66 @@ impl DomainRows {
             Truth::Never => self.none(),
             Truth::Rows(patients) => {
                 let mut rows = BooleanBufferBuilder::new(self.len());
-                let mut offsets = Vec::with_capacity(self.0.offsets.len());
-                let mut kept = 0;
-                offsets.push(kept);
-                for (patient, range) in self.0.offsets.windows(2).enumerate() {
-                    let (rows_len, keeps) = (range[1] - range[0], patients.value(patient));
-                    rows.append_n(rows_len as usize, keeps);
-                    kept += if keeps { rows_len } else { 0 };
-                    offsets.push(kept);
+                for (patient, range) in self.offsets().windows(2).enumerate() {
+                    rows.append_n((range[1] - range[0]) as usize, patients.value(patient));
                 }
-                Self::new(Source::Kept(self.clone(), rows.finish()), offsets.into())
+                Self::kept(self, rows.finish())
             }
         }
     }
 
+    /// Which of `rows` these are, which must be what filters have kept of them.
+    pub(crate) fn among(&self, rows: &Self) -> Option<Among<'_>> {
+        match &self.0.source {
+            _ if Arc::ptr_eq(&self.0, &rows.0) => Some(Among::All),
+            Source::Kept(parent, bits) if Arc::ptr_eq(&parent.0, &rows.0) => Some(Among::These(bits)),
+            Source::Chosen(chosen) if chosen.is_empty() => Some(Among::None),
+            _ => None,
+        }
+    }
+
     fn none(&self) -> Self {
-        Self::new(Source::Chosen(Vec::<u32>::new().into()), vec![0; self.0.offsets.len()].into())
+        Self::new(Source::Chosen(Vec::<u32>::new().into()), vec![0; self.patients_len() + 1].into())
     }
 
     /// Whether each patient has a row.
     pub(crate) fn exists(&self) -> BooleanBuffer {
-        let offsets = &self.0.offsets;
-        BooleanBuffer::collect_bool(self.patients_len(), |patient| offsets[patient] < offsets[patient + 1])
+        match &self.0.source {
+            Source::Kept(rows, bits) if self.0.offsets.get().is_none() => any_of_each(bits, rows.offsets()),
+            _ => {
+                let offsets = self.offsets();
+                BooleanBuffer::collect_bool(self.patients_len(), |patient| offsets[patient] < offsets[patient + 1])
+            }
+        }
     }
+}
+
+/// Which of some rows filters have kept.
+pub(crate) enum Among<'a> {
+    All,
+    None,
+    These(&'a BooleanBuffer),
+}
+
+/// Whether any bit is set between each of these ascending places and the next.
+fn any_of_each(bits: &BooleanBuffer, places: &[u32]) -> BooleanBuffer {
+    let words: Vec<u64> = bits.bit_chunks().iter_padded().chain([0]).collect();
+    // The 64 bits from a place on, of which as many are looked at as there are before the next.
+    let any = |from: u32, to: u32| {
+        let (word, shift) = (from as usize / 64, from % 64);
+        let both = u128::from(words[word]) | (u128::from(words.get(word + 1).copied().unwrap_or(0)) << 64);
+        (both >> shift) as u64 & (u64::MAX >> (64 - (to - from).clamp(1, 64))) != 0
+    };
+    BooleanBuffer::collect_bool(places.len().saturating_sub(1), |patient| {
+        let (mut from, to) = (places[patient], places[patient + 1]);
+        while from < to {
+            if any(from, to) {
+                return true;
+            }
+            from += 64;
+        }
+        false
+    })
 }
 
 /// How many bits are set before each of these ascending places.

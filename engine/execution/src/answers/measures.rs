@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::SendableRecordBatchStream;
@@ -213,22 +214,41 @@ fn sums(
     members: &[u32],
     groups: &Groups,
 ) -> Result<Vec<Sums>> {
-    let mut sums = vec![Sums::default(); groups.keys.len()];
     let denominators = Amounts::new(evaluation.vector(program.outputs[measure.query].population)?)?;
     let numerators = Amounts::new(evaluation.vector(measure.numerator)?)?;
-    for patient in members {
-        let patient = *patient as usize;
-        let sum = &mut sums[groups.of_patient[patient] as usize];
-        sum.denominator += i128::from(denominators.of(patient));
-        sum.numerator += i128::from(numerators.of(patient));
-    }
-    Ok(sums)
+    Ok(match (&denominators, &numerators) {
+        // Counts of patients: 32 bits hold those of a block.
+        (Amounts::Bool(denominators), Amounts::Bool(numerators)) => {
+            let mut counts = vec![[0_u32; 2]; groups.keys.len()];
+            for patient in members {
+                let patient = *patient as usize;
+                let count = &mut counts[groups.of_patient[patient] as usize];
+                count[0] += u32::from(numerators.value(patient));
+                count[1] += u32::from(denominators.value(patient));
+            }
+            let sums = |[numerator, denominator]: [u32; 2]| Sums {
+                numerator: numerator.into(),
+                denominator: denominator.into(),
+            };
+            counts.into_iter().map(sums).collect()
+        }
+        _ => {
+            let mut sums = vec![Sums::default(); groups.keys.len()];
+            for patient in members {
+                let patient = *patient as usize;
+                let sum = &mut sums[groups.of_patient[patient] as usize];
+                sum.denominator += i128::from(denominators.of(patient));
+                sum.numerator += i128::from(numerators.of(patient));
+            }
+            sums
+        }
+    })
 }
 
 /// A series as amounts: bool counts 0 or 1, NULL counts 0.
 enum Amounts<'a> {
     Same(i64),
-    Bool(&'a arrow::array::BooleanArray),
+    Bool(BooleanBuffer),
     Int(&'a Int64Array),
 }
 
@@ -238,7 +258,10 @@ impl<'a> Amounts<'a> {
             Vector::Null => Amounts::Same(0),
             Vector::Constant(Constant::Bool(value)) => Amounts::Same(i64::from(*value)),
             Vector::Constant(Constant::Int(value)) => Amounts::Same(*value),
-            Vector::Bool(array) => Amounts::Bool(array),
+            Vector::Bool(array) => Amounts::Bool(match array.nulls() {
+                Some(nulls) => array.values() & nulls.inner(),
+                None => array.values().clone(),
+            }),
             Vector::Int(array) => Amounts::Int(array),
             _ => return internal_err!("a measure sums something other than counts"),
         })
@@ -247,7 +270,7 @@ impl<'a> Amounts<'a> {
     fn of(&self, patient: usize) -> i64 {
         match self {
             Amounts::Same(amount) => *amount,
-            Amounts::Bool(array) => i64::from(array.is_valid(patient) && array.value(patient)),
+            Amounts::Bool(truth) => i64::from(truth.value(patient)),
             Amounts::Int(array) if array.is_valid(patient) => array.value(patient),
             Amounts::Int(_) => 0,
         }

@@ -43,8 +43,14 @@ pub(super) enum Expr {
     /// A date as a difference in months or years takes it: turned once, whatever it is compared with
     Turned(Binary, ExprId),
     InSet(ExprId, ExprId),
-    Extreme { largest: bool, sources: Arc<[ExprId]> },
-    Case { cases: Arc<[(ExprId, Option<ExprId>)]>, default: Option<ExprId> },
+    Extreme {
+        largest: bool,
+        sources: Arc<[ExprId]>,
+    },
+    Case {
+        cases: Arc<[(ExprId, Option<ExprId>)]>,
+        default: Option<ExprId>,
+    },
 }
 
 /// What is known of an expression.

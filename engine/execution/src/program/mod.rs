@@ -76,9 +76,10 @@ pub(crate) enum StepOp {
         condition: Slot,
         by_patient: bool,
     },
-    /// The first or last row of each patient
+    /// The first or last row of each patient. Its keys are by the rows of `whole`, of which `rows` are some
     Pick {
         rows: Slot,
+        whole: Slot,
         keys: Vec<Slot>,
         position: Position,
     },

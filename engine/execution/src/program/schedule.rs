@@ -8,7 +8,7 @@ use peristyle_model::graph::{Constant, Graph, NodeId, Op};
 use peristyle_model::types::Physical;
 
 use super::domains::Domains;
-use super::expressions::{Expr, ExprId, Expressions, PickIx, for_each_row_input};
+use super::expressions::{Expr, ExprId, Expressions, PickIx, PickPlan, for_each_row_input};
 use super::lower::{LoweredQuery, Query, code_list_test, is_set};
 use super::needs::row_needs;
 use super::{
@@ -134,10 +134,24 @@ impl<'a> Scheduler<'a> {
             },
             Want::Pick(pick) => {
                 let plan = &self.expressions.picks[pick];
-                let keys = plan.keys.iter().map(|key| Want::Value(*key, self.input_domain(*key, plan.domain)));
-                std::iter::once(Want::Rows(plan.domain)).chain(keys).collect()
+                let whole = self.key_domain(plan);
+                let keys = plan.keys.iter().map(|key| Want::Value(*key, self.input_domain(*key, whole)));
+                [Want::Rows(plan.domain), Want::Rows(whole)].into_iter().chain(keys).collect()
             }
             Want::Value(expr, domain) => self.value_inputs(expr, domain),
+        }
+    }
+
+    /// The rows by which a pick's keys are: where one filter depends on the interval and the rows before it do not, those,
+    /// so that columns are looked up once for all intervals. Anything else that is sorted by may hang on a failure, and is
+    /// only asked for on the rows themselves.
+    fn key_domain(&self, plan: &PickPlan) -> DomainIx {
+        let domain = &self.domains.plans[plan.domain];
+        let fixed_keys =
+            || plan.keys.iter().all(|key| matches!(self.expressions.get(*key).expr, Expr::EventColumn(..)));
+        match domain.filter {
+            Some((parent, _)) if domain.varies && !self.domains.plans[parent].varies && fixed_keys() => parent,
+            _ => plan.domain,
         }
     }
 
@@ -198,12 +212,13 @@ impl<'a> Scheduler<'a> {
             Want::Pick(pick) => {
                 let plan = self.expressions.picks[pick].clone();
                 let mut keys = Vec::with_capacity(plan.keys.len());
+                let whole = self.key_domain(&plan);
                 for key in &plan.keys {
-                    keys.push(self.slot(Want::Value(*key, self.input_domain(*key, plan.domain)))?);
+                    keys.push(self.slot(Want::Value(*key, self.input_domain(*key, whole)))?);
                 }
-                let rows = self.slot(Want::Rows(plan.domain))?;
+                let (rows, whole) = (self.slot(Want::Rows(plan.domain))?, self.slot(Want::Rows(whole))?);
                 let varies = self.expressions.pick_varies(pick, |domain| self.domains.plans[domain].varies);
-                new(StepOp::Pick { rows, keys, position: plan.position }, None, Physical::Bool, varies, None)
+                new(StepOp::Pick { rows, whole, keys, position: plan.position }, None, Physical::Bool, varies, None)
             }
             Want::Value(expr, domain) => {
                 let info = self.expressions.get(expr);
@@ -410,8 +425,8 @@ impl Step {
             | StepOp::PatientPresent(_) => {}
             StepOp::CodeRows { index, .. } => inputs.push(*index),
             StepOp::FilterRows { parent, condition, .. } => inputs.extend([*parent, *condition]),
-            StepOp::Pick { rows, keys, .. } => {
-                inputs.push(*rows);
+            StepOp::Pick { rows, whole, keys, .. } => {
+                inputs.extend([*rows, *whole]);
                 inputs.extend(keys);
             }
             StepOp::EventColumn { rows, .. } | StepOp::RowsExist(rows) | StepOp::RowsCount(rows) => inputs.push(*rows),

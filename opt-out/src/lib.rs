@@ -9,6 +9,7 @@
 //! What is absent: a way to a `SessionContext`, a way to a file without a permit, a permit without a policy, a policy
 //! without its check, statistics of anything below the guard, and a cell's value in any error.
 
+mod arrays;
 mod conform;
 pub mod connector;
 mod decode;
@@ -35,6 +36,7 @@ mod spill;
 #[cfg(test)]
 mod tests;
 
+pub use arrays::joined;
 pub use connector::{ConnectedExtract, Connector, ViewColumn, ViewError};
 pub use enclave::Enclave;
 pub use error::{Place, SourceError, ValueProblem};

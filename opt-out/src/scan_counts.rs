@@ -17,6 +17,8 @@ pub struct ScanCounts {
     pub rows_read: u64,
     /// Bytes asked of the store, after the files' heads
     pub bytes_read: u64,
+    /// Rows of which nothing was decoded, as no value of theirs can be one that is asked for
+    pub rows_pruned: u64,
     /// Rows that the policy removed
     pub rows_removed_by_policy: u64,
     /// Rows that cannot matter to the definition
@@ -37,6 +39,7 @@ pub fn scan_counts(plan: &Arc<dyn ExecutionPlan>) -> Vec<ScanCounts> {
         table: Arc::clone(scan.table()),
         rows_read: count("rows_read"),
         bytes_read: count("bytes_read"),
+        rows_pruned: count("rows_pruned"),
         rows_removed_by_policy: count("rows_removed_by_policy"),
         rows_removed_by_predicate: count("rows_removed_by_predicate"),
         decode_time: Duration::from_nanos(count("decode_time")),

@@ -3,10 +3,10 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{FilterBuilder, FilterPredicate};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 
 use super::bits::narrowed;
 use super::columns::ReadColumns;
@@ -107,6 +107,34 @@ impl<'a> Guard<'a> {
             predicate: task.predicate.as_ref().map(PredicateState::new),
             last_patient: None,
         }
+    }
+
+    /// Whether any of the next rows may be wanted, of which a column has only these entries, or no value. They are left
+    /// out only where nothing is hidden: what the policy removes is counted over all rows, whatever is asked of them.
+    pub(super) fn may_want(&mut self, read: usize, entries: &ArrayRef, rows: usize) -> Result<bool, SourceError> {
+        let tested = self.columns.tested.iter().position(|placed| placed.read == read);
+        let (Some(at), Some(predicate), true) = (
+            tested,
+            self.predicate.as_mut(),
+            self.task.permit.hides_nothing() && self.task.source.patient_key.is_some(),
+        ) else {
+            return Ok(true);
+        };
+        let Some(conformer) = self.tested.get_mut(at) else { return Ok(true) };
+        let keys: Int32Array = (0..entries.len() as i32).map(Some).chain([None]).collect();
+        let each = DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(entries))
+            .map_err(|_| stopped(self.task, self.place))?;
+        let name = Arc::clone(conformer.column());
+        let may = match conformer.conform(&RawColumn::Typed(Arc::new(each)), entries.len() + 1) {
+            Ok(each) => predicate.may_hold(&name, &each),
+            // An entry that cannot be taken is a fault of the row that has it, if one has.
+            Err(_) => true,
+        };
+        if !may {
+            self.metrics.rows_pruned.add(rows);
+            self.tally.read(rows, rows);
+        }
+        Ok(may)
     }
 
     /// Of rows of which the deciding columns have been read, those that are wanted; and which they are, all where that is

@@ -14,7 +14,7 @@ mod pieces;
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, ScopedTimerGuard, Time};
@@ -53,6 +53,7 @@ pub(crate) struct ScanTask {
 pub(crate) struct ScanMetrics {
     pub(crate) rows_read: Count,
     pub(crate) bytes_read: Count,
+    pub(crate) rows_pruned: Count,
     pub(crate) rows_removed_by_policy: Count,
     pub(crate) rows_removed_by_predicate: Count,
     pub(crate) batches: Count,
@@ -87,6 +88,7 @@ impl ScanMetrics {
         Self {
             rows_read: counter("rows_read"),
             bytes_read: counter("bytes_read"),
+            rows_pruned: counter("rows_pruned"),
             rows_removed_by_policy: counter("rows_removed_by_policy"),
             rows_removed_by_predicate: counter("rows_removed_by_predicate"),
             batches: counter("batches"),
@@ -127,6 +129,7 @@ pub(crate) fn decode_segment(
         guard: Guard::new(task, &columns, segment.file.place(), metrics),
         pieces: Pieces::new(task.batch_rows),
         deciding: columns.deciding,
+        batch_rows: task.batch_rows.max(1),
         timer: metrics.decode_time.timer(),
         hand_on,
     };
@@ -146,6 +149,7 @@ struct Passing<'a> {
     guard: Guard<'a>,
     pieces: Pieces,
     deciding: usize,
+    batch_rows: usize,
     timer: ScopedTimerGuard<'a>,
     hand_on: &'a mut dyn FnMut(GuardedBatch) -> Flow,
 }
@@ -179,6 +183,10 @@ impl RowSink for Passing<'_> {
         Ok(self.hand_on(batch))
     }
 
+    fn may_want(&mut self, column: usize, entries: &ArrayRef, rows: usize) -> Result<bool, SourceError> {
+        self.guard.may_want(column, entries, rows)
+    }
+
     fn decide(&mut self, raw: RawBatch) -> Result<Option<BooleanBuffer>, SourceError> {
         let (piece, mask) = self.guard.decide(&raw)?;
         self.pieces.push(piece).ok_or_else(|| self.guard.stopped())?;
@@ -190,7 +198,8 @@ impl RowSink for Passing<'_> {
         let mut start = 0;
         while start < rows {
             // More rows than were wanted: the reader has lost its place, and nothing that it says is to be trusted.
-            let (first, mut piece) = self.pieces.next(rows - start).ok_or_else(|| self.guard.stopped())?;
+            let rows_max = self.batch_rows.min(rows - start);
+            let (first, mut piece) = self.pieces.next(rows_max).ok_or_else(|| self.guard.stopped())?;
             piece.span = self.pieces.take_span();
             let others: Vec<RawColumn> = columns.iter().map(|column| column.slice(start, piece.rows)).collect();
             start += piece.rows;

@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray};
+use arrow::array::ArrayRef;
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::concat;
-use arrow::datatypes::Int32Type;
 
 use super::bits::nth_set;
 use super::order::PatientSpan;
+use crate::arrays::joined;
 use crate::patient_ids::PatientIds;
 use crate::source::RawColumn;
 
@@ -98,13 +97,13 @@ impl Piece {
         let ids = match &first.ids {
             Some(_) => {
                 let ids: Option<Vec<ArrayRef>> = pieces.iter().map(|p| Some(p.ids.clone()?.into_array())).collect();
-                Some(PatientIds::of(&joined(&ids?)?)?)
+                Some(PatientIds::of(&joined(&ids?).ok()?)?)
             }
             None => None,
         };
         let tested = (0..first.tested.len()).map(|at| {
             let arrays: Option<Vec<ArrayRef>> = pieces.iter().map(|piece| piece.tested.get(at).cloned()).collect();
-            joined(&arrays?)
+            joined(&arrays?).ok()
         });
         let carried = (0..first.carried.len()).map(|at| {
             let columns: Option<Vec<&RawColumn>> = pieces.iter().map(|piece| piece.carried.get(at)).collect();
@@ -121,29 +120,13 @@ impl Piece {
     }
 }
 
-fn joined(arrays: &[ArrayRef]) -> Option<ArrayRef> {
-    if let [only] = arrays {
-        return Some(Arc::clone(only));
-    }
-    // Dictionaries that share their entries go on sharing them: whoever looked them up once need not do so again.
-    let dictionaries: Option<Vec<&DictionaryArray<Int32Type>>> =
-        arrays.iter().map(|array| array.as_dictionary_opt::<Int32Type>()).collect();
-    if let Some(dictionaries) = dictionaries
-        && let Some((first, others)) = dictionaries.split_first()
-        && others.iter().all(|other| Arc::ptr_eq(other.values(), first.values()))
-    {
-        let keys: Vec<&dyn Array> = dictionaries.iter().map(|dictionary| dictionary.keys() as &dyn Array).collect();
-        let keys = concat(&keys).ok()?.as_primitive_opt::<Int32Type>()?.clone();
-        return Some(Arc::new(DictionaryArray::try_new(keys, Arc::clone(first.values())).ok()?));
-    }
-    concat(&arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>()).ok()
-}
-
 fn joined_raw(columns: &[&RawColumn]) -> Option<RawColumn> {
     let typed = |column: &&RawColumn| if let RawColumn::Typed(array) = column { Some(Arc::clone(array)) } else { None };
     match columns.first()? {
         RawColumn::Missing => Some(RawColumn::Missing),
-        RawColumn::Typed(_) => joined(&columns.iter().map(typed).collect::<Option<Vec<_>>>()?).map(RawColumn::Typed),
+        RawColumn::Typed(_) => {
+            joined(&columns.iter().map(typed).collect::<Option<Vec<_>>>()?).ok().map(RawColumn::Typed)
+        }
         // Text is read whole, in one pass.
         RawColumn::Text(_) => None,
     }

@@ -6,6 +6,7 @@ pub(crate) mod given;
 pub(crate) mod ipc;
 pub(crate) mod parquet;
 mod parquet_chunks;
+mod parquet_codes;
 mod parquet_days;
 mod parquet_order;
 

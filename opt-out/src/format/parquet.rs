@@ -16,6 +16,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy};
 
 use super::parquet_chunks::{WantedChunks, WholeFile};
+use super::parquet_codes::{CodeColumn, is_coded};
 use super::parquet_days::day_span;
 use super::parquet_order::{patient_range, promises_order};
 use crate::error::{Place, SourceError};
@@ -27,6 +28,10 @@ use crate::source::{ColumnIndices, Flow, Head, OpenedFile, RawSink, ReadRequest,
 
 /// Most rows of which the deciding columns are held while the others are read: a row group may be of any size.
 const ROWS_IN_TWO_PASSES_MAX: usize = 1 << 21;
+
+/// Rows of which the deciding columns are looked at together: few of them are wanted, so that more can be taken at once
+/// than in a batch that is handed on.
+const DECIDING_ROWS: usize = 1 << 15;
 
 const NOT_PARQUET: &str = "is not a Parquet file, is cut short or has a damaged footer";
 const BAD_GROUP: &str = "has a damaged row group";
@@ -52,6 +57,15 @@ struct GroupOfRows {
     row_group: usize,
     first_row: u64,
     rows: usize,
+}
+
+/// A column of codes among those that decide.
+struct Codes {
+    /// Its index in the file, its place among the columns that are read and that among those that were asked for
+    index: usize,
+    place: usize,
+    wanted: usize,
+    column: CodeColumn<WantedChunks>,
 }
 
 impl ParquetFile {
@@ -198,7 +212,8 @@ impl OpenedFile for ParquetFile {
         };
         let projection = self.indices.projection(request.columns);
         let mut first_row = group.first_row;
-        self.each_batch(group, &projection, None, request, &mut |batch| {
+        let chunks = self.chunks(group, &projection, request)?;
+        self.each_batch((group, &chunks), &projection, None, request.batch_rows, &mut |batch| {
             let (arrays, rows) = ((projection.as_slice(), batch.columns()), batch.num_rows());
             let raw = self.indices.raw_batch(request.columns, arrays, first_row, rows);
             first_row += rows as u64;
@@ -220,9 +235,18 @@ impl OpenedFile for ParquetFile {
         let (first, others) = request.columns.split_at_checked(deciding).unwrap_or((request.columns, &[]));
         let projection = self.indices.projection(first);
         let rest = self.indices.found(others);
-        if rest.is_empty() {
+        let chunks = self.chunks(group, &projection, request)?;
+        let mut codes = self.code_columns(group, (first, &projection), &chunks)?;
+        for code in &codes {
+            if !sink.may_want(code.wanted, code.column.entries(), group.rows)? {
+                return Ok(());
+            }
+        }
+        if rest.is_empty() && codes.is_empty() {
             return self.read(permit, request, &mut |rows| sink.whole(rows));
         }
+        let decoded: Vec<usize> =
+            projection.iter().copied().filter(|index| codes.iter().all(|code| code.index != *index)).collect();
         let mut from = 0;
         while from < group.rows {
             let rows = ROWS_IN_TWO_PASSES_MAX.min(group.rows - from);
@@ -230,10 +254,17 @@ impl OpenedFile for ParquetFile {
                 .then(|| RowSelection::from(vec![RowSelector::skip(from), RowSelector::select(rows)]));
             let mut wanted = BooleanBufferBuilder::new(from + rows);
             wanted.append_n(from, false);
-            self.each_batch(group, &projection, window, request, &mut |batch| {
-                let (arrays, rows) = ((projection.as_slice(), batch.columns()), batch.num_rows());
+            let deciding_rows = DECIDING_ROWS.max(request.batch_rows);
+            self.each_batch((group, &chunks), &decoded, window, deciding_rows, &mut |batch| {
+                let rows = batch.num_rows();
+                let mut arrays = batch.columns().to_vec();
+                for code in &mut codes {
+                    let keys = code.column.next(rows).map_err(|_| self.failed(&chunks))?;
+                    arrays.insert(code.place.min(arrays.len()), keys);
+                }
                 let first_row = group.first_row + wanted.len() as u64;
-                match sink.decide(self.indices.raw_batch(first, arrays, first_row, rows))? {
+                let raw = self.indices.raw_batch(first, (&projection, &arrays), first_row, rows);
+                match sink.decide(raw)? {
                     Some(mask) => wanted.append_buffer(&mask),
                     None => wanted.append_n(rows, true),
                 }
@@ -259,11 +290,20 @@ impl ParquetFile {
         request: &ReadRequest<'_>,
         sink: &mut dyn RowSink,
     ) -> Result<Flow, SourceError> {
-        if wanted.count_set_bits() == 0 {
+        let rows = wanted.count_set_bits();
+        if rows == 0 {
             return Ok(Flow::GoOn);
         }
+        if projection.is_empty() {
+            let flow = sink.complete(rows, self.indices.raw_columns(columns, (&[], &[])))?;
+            if flow == Flow::GoOn {
+                sink.completed()?;
+            }
+            return Ok(flow);
+        }
         let selection = Some(RowSelection::from_boolean_buffer(wanted));
-        let flow = self.each_batch(group, projection, selection, request, &mut |batch| {
+        let chunks = self.chunks(group, projection, request)?;
+        let flow = self.each_batch((group, &chunks), projection, selection, request.batch_rows, &mut |batch| {
             let (arrays, rows) = ((projection, batch.columns()), batch.num_rows());
             sink.complete(rows, self.indices.raw_columns(columns, arrays))
         })?;
@@ -274,30 +314,65 @@ impl ParquetFile {
         Ok(flow)
     }
 
-    /// Decodes some columns of a row group: all rows, or those that are selected.
-    fn each_batch(
+    /// The bytes of some columns of a row group.
+    fn chunks(
         &self,
         group: &GroupOfRows,
         projection: &[usize],
-        selection: Option<RowSelection>,
         request: &ReadRequest<'_>,
-        each: &mut dyn FnMut(RecordBatch) -> Result<Flow, SourceError>,
-    ) -> Result<Flow, SourceError> {
+    ) -> Result<WantedChunks, SourceError> {
         let ranges = self.ranges(group.row_group, projection)?;
         let chunks = WantedChunks::new(Arc::clone(&self.file), ranges, request.bytes_read.clone());
-        let chunks = chunks.begun().map_err(|error| self.unreadable(error.into()))?;
+        chunks.begun().map_err(|error| self.unreadable(error.into()))
+    }
+
+    /// Those of the wanted columns of a row group that are keys into a dictionary. At least one column stays with the
+    /// general decoder, which counts the rows.
+    fn code_columns(
+        &self,
+        group: &GroupOfRows,
+        (wanted, projection): (&[usize], &[usize]),
+        chunks: &WantedChunks,
+    ) -> Result<Vec<Codes>, SourceError> {
+        let groups = self.metadata.metadata().row_groups();
+        let columns = groups.get(group.row_group).map(|group| group.columns()).unwrap_or_default();
+        let mut codes = Vec::new();
+        for (place, index) in projection.iter().enumerate() {
+            let is_dictionary = matches!(self.metadata.schema().field(*index).data_type(), DataType::Dictionary(..));
+            let column = leaves(&self.metadata, &[*index]).first().and_then(|leaf| columns.get(*leaf));
+            let at = wanted.iter().position(|column| self.indices.columns.get(*column) == Some(&Some(*index)));
+            if let (true, Some(column), Some(at)) = (is_dictionary, column, at)
+                && is_coded(column, group.rows)
+                && codes.len() + 1 < projection.len()
+            {
+                let column = CodeColumn::open(chunks.clone(), column, group.rows).map_err(|_| self.failed(chunks))?;
+                codes.push(Codes { index: *index, place, wanted: at, column });
+            }
+        }
+        Ok(codes)
+    }
+
+    /// Decodes some columns of a row group: all rows, or those that are selected.
+    fn each_batch(
+        &self,
+        (group, chunks): (&GroupOfRows, &WantedChunks),
+        projection: &[usize],
+        selection: Option<RowSelection>,
+        batch_rows: usize,
+        each: &mut dyn FnMut(RecordBatch) -> Result<Flow, SourceError>,
+    ) -> Result<Flow, SourceError> {
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), projection.iter().copied());
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks.clone(), self.metadata.clone())
             .with_row_groups(vec![group.row_group])
             .with_projection(mask)
-            .with_batch_size(request.batch_rows);
+            .with_batch_size(batch_rows);
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection);
         }
-        let reader = builder.build().map_err(|_| self.failed(&chunks))?;
+        let reader = builder.build().map_err(|_| self.failed(chunks))?;
         debug_assert_eq!(reader.schema().fields().len(), projection.len());
         for batch in reader {
-            let batch = batch.map_err(|_| self.failed(&chunks))?;
+            let batch = batch.map_err(|_| self.failed(chunks))?;
             if each(batch)? == Flow::Stop {
                 return Ok(Flow::Stop);
             }

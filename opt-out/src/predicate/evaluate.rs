@@ -42,6 +42,26 @@ impl<'p> PredicateState<'p> {
     }
 }
 
+impl PredicateState<'_> {
+    /// Whether it may be true of a row whose value in a column is one of `values`: false only where what it asks of that
+    /// column alone is true of none of them.
+    pub(crate) fn may_hold(&self, column: &Arc<str>, values: &ArrayRef) -> bool {
+        may_hold(self.predicate, column, values)
+    }
+}
+
+fn may_hold(predicate: &ScanPredicate, column: &Arc<str>, values: &ArrayRef) -> bool {
+    match predicate {
+        ScanPredicate::All(parts) => parts.iter().all(|part| may_hold(part, column, values)),
+        ScanPredicate::Any(parts) => parts.iter().any(|part| may_hold(part, column, values)),
+        ScanPredicate::Column { column: asked, test } if asked == column => {
+            let held = holds(test, values, &mut Lookups::default());
+            held.is_none_or(|held| held.count_set_bits() > 0)
+        }
+        ScanPredicate::Column { .. } => true,
+    }
+}
+
 impl Lookups {
     /// The lookup of the test at hand, made anew where the last one was for other entries.
     fn of(&mut self, entries: &ArrayRef, holds: impl Fn(&str) -> bool) -> Option<&Lookup> {

@@ -80,6 +80,10 @@ pub(crate) trait RowSink {
     /// Takes some rows with all the columns that were asked for.
     fn whole(&mut self, rows: RawBatch) -> Result<Flow, SourceError>;
 
+    /// Whether any of the next `rows` may be wanted, of which the column at this place among those that were asked for
+    /// has only these entries, or no value. The rows have been seen to where none is.
+    fn may_want(&mut self, column: usize, entries: &ArrayRef, rows: usize) -> Result<bool, SourceError>;
+
     /// Looks at some rows with the deciding columns alone. Which of them are wanted; all, where there is no answer.
     fn decide(&mut self, rows: RawBatch) -> Result<Option<BooleanBuffer>, SourceError>;
 

@@ -3,12 +3,11 @@
 use std::collections::VecDeque;
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
-use peristyle_opt_out::{PatientId, PatientIds};
+use peristyle_opt_out::{PatientId, PatientIds, joined};
 
 use super::TableBlock;
 
@@ -133,7 +132,12 @@ impl Feed {
         let batch = match slices.len() {
             0 => RecordBatch::new_empty(self.schema.clone()),
             1 => slices.swap_remove(0),
-            _ => concat_batches(&self.schema, &slices)?,
+            _ => {
+                let column =
+                    |index: usize| joined(&slices.iter().map(|slice| slice.column(index).clone()).collect::<Vec<_>>());
+                let columns = (0..self.schema.fields().len()).map(column).collect::<Result<_, _>>()?;
+                RecordBatch::try_new(self.schema.clone(), columns)?
+            }
         };
         Ok(TableBlock { batch, offsets: offsets.into() })
     }

@@ -10,7 +10,7 @@ pub(crate) fn with_key(keys: &RawColumn, rows: usize) -> Option<BooleanBuffer> {
     let nulls = match keys {
         RawColumn::Typed(keys) => keys.logical_nulls(),
         RawColumn::Text(keys) => keys.logical_nulls(),
-        RawColumn::Missing => Some(NullBuffer::new_null(rows)),
+        RawColumn::Codes(_) | RawColumn::Missing => Some(NullBuffer::new_null(rows)),
     };
     nulls.filter(|nulls| nulls.null_count() > 0).map(|nulls| nulls.inner().clone())
 }

@@ -10,6 +10,7 @@
 //! without its check, statistics of anything below the guard, and a cell's value in any error.
 
 mod arrays;
+mod bits;
 mod conform;
 pub mod connector;
 mod decode;

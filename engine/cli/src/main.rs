@@ -33,6 +33,7 @@ mod study;
 mod tables;
 mod text_table;
 mod ui;
+mod writing;
 
 use crate::args::Arguments;
 use crate::exit::ExitStatus;

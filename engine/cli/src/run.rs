@@ -17,6 +17,7 @@ use crate::panics;
 use crate::settings::Settings;
 use crate::study::Question;
 use crate::ui::Progress;
+use crate::writing::{self, DatasetWriting};
 
 /// What an output says of itself.
 pub(crate) type Metadata = BTreeMap<String, String>;
@@ -85,7 +86,7 @@ pub(crate) async fn answer(
     };
     // What a thread that panicked on the way did is not known.
     if panics::happened() {
-        return Err(Failure::new(ExitStatus::Failure, "a thread ended early, so the answer is not written"));
+        return Err(Failure::new(ExitStatus::Failure, writing::ENDED_EARLY));
     }
     let sealed = writer.seal()?;
     log_metrics(&plan, enclave, rows, started.elapsed(), audience);
@@ -96,21 +97,22 @@ async fn dataset_rows(
     plan: &Arc<dyn ExecutionPlan>,
     dataset: &Dataset,
     enclave: &Enclave,
-    mut writer: TablesWriter,
+    writer: TablesWriter,
     audience: Audience,
 ) -> Result<(TablesWriter, u64), Failure> {
     let progress = Progress::spinner("dataset", audience);
+    let mut writing = DatasetWriting::begin(writer, dataset.events.as_slice().into());
+    let mut batches = plan.execute(0, enclave.task_context())?;
     let mut rows = 0;
-    stream(plan, enclave, |batch| {
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
         rows += batch.num_rows() as u64;
         progress.rows(rows);
-        for (table, batch) in dataset::split(&batch, &dataset.events)?.iter().enumerate() {
-            writer.write(table, batch)?;
+        if !writing.write(batch).await {
+            break;
         }
-        Ok(())
-    })
-    .await?;
-    Ok((writer, rows))
+    }
+    Ok((writing.end().await?, rows))
 }
 
 async fn measures_rows(
@@ -158,6 +160,7 @@ fn log_metrics(plan: &Arc<dyn ExecutionPlan>, enclave: &Enclave, rows: u64, wall
                 tracing::debug!(
                     table = &*scan.table,
                     rows_read = scan.rows_read,
+                    rows_pruned = scan.rows_pruned,
                     bytes_read = scan.bytes_read,
                     rows_removed_by_predicate = scan.rows_removed_by_predicate,
                     decode_ms = scan.decode_time.as_millis() as u64,

@@ -117,6 +117,10 @@ impl Conformer {
 
     /// An array of the column's [Arrow type](ColumnType::arrow_type), as long as `rows`.
     pub(crate) fn conform(&mut self, found: &RawColumn, rows: usize) -> Result<ArrayRef, Fault> {
+        if let RawColumn::Codes(codes) = found {
+            let array = codes.to_array().ok_or(Fault::UnexpectedArray)?;
+            return self.conform(&RawColumn::Typed(array), rows);
+        }
         match self.column.raw.clone() {
             None => self.conform_as_is(found, rows, &[]),
             Some(RawConversion { null_values }) => {
@@ -130,6 +134,7 @@ impl Conformer {
     fn conform_as_is(&mut self, raw: &RawColumn, rows: usize, null_values: &[NullValue]) -> Result<ArrayRef, Fault> {
         let column_type = self.column.column_type;
         let array = match raw {
+            RawColumn::Codes(_) => return Err(Fault::UnexpectedArray),
             RawColumn::Missing => return Ok(new_null_array(&column_type.arrow_type(), rows)),
             RawColumn::Typed(array) if array.data_type().is_null() => {
                 return Ok(new_null_array(&column_type.arrow_type(), rows));
@@ -174,18 +179,18 @@ pub(crate) fn patients(raw: &RawColumn, key_type: KeyType) -> Result<PatientIds,
         KeyType::Int => PatientIds::Int(match raw {
             RawColumn::Typed(array) => typed::ints(array)?,
             RawColumn::Text(cells) => text::ints(cells)?,
-            RawColumn::Missing => return Err(Fault::UnexpectedArray),
+            RawColumn::Codes(_) | RawColumn::Missing => return Err(Fault::UnexpectedArray),
         }),
         KeyType::Bytes16 => PatientIds::Bytes16(match raw {
             RawColumn::Typed(array) => bytes::typed(array)?,
             RawColumn::Text(cells) => bytes::text(cells)?,
-            RawColumn::Missing => return Err(Fault::UnexpectedArray),
+            RawColumn::Codes(_) | RawColumn::Missing => return Err(Fault::UnexpectedArray),
         }),
         KeyType::Text => {
             let texts = match raw {
                 RawColumn::Typed(array) => cast(array, &DataType::Utf8).map_err(|_| Fault::UnexpectedArray)?,
                 RawColumn::Text(cells) => text::strings(cells)?,
-                RawColumn::Missing => return Err(Fault::UnexpectedArray),
+                RawColumn::Codes(_) | RawColumn::Missing => return Err(Fault::UnexpectedArray),
             };
             if let Some(index) = typed::first_null(&texts) {
                 return Err(missing(index));

@@ -34,6 +34,7 @@ pub(super) fn prepared(found: &RawColumn, wanted: ColumnType, null_values: &[Nul
     let unexpected = |_| Fault::UnexpectedArray;
     match found {
         RawColumn::Missing => Ok(RawColumn::Missing),
+        RawColumn::Codes(_) => Err(Fault::UnexpectedArray),
         RawColumn::Text(cells) => Ok(RawColumn::Text(cleaned(cells.iter(), wanted, null_values))),
         RawColumn::Typed(array) if array.data_type().is_null() => Ok(RawColumn::Typed(Arc::clone(array))),
         RawColumn::Typed(array) => match (wanted, array.data_type()) {

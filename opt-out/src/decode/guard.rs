@@ -3,16 +3,18 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions,
+};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{FilterBuilder, FilterPredicate};
 use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 
-use super::bits::narrowed;
 use super::columns::ReadColumns;
 use super::order::{PatientSpan, disorder, first_wrong};
 use super::pieces::{Origins, Piece};
 use super::{GuardedBatch, ScanMetrics, ScanTask};
+use crate::bits::narrowed;
 use crate::conform::{Conformer, patients};
 use crate::error::{Place, SourceError};
 use crate::keyless::with_key;
@@ -20,7 +22,7 @@ use crate::patient_ids::{PatientId, PatientIds};
 use crate::policy::{NotJudged, SeenPatients, SegmentTally, Verdict};
 use crate::predicate::PredicateState;
 use crate::request::PatientKeyColumn;
-use crate::source::{RawBatch, RawColumn};
+use crate::source::{CodedRows, RawBatch, RawColumn};
 
 pub(super) struct Guard<'a> {
     task: &'a ScanTask,
@@ -33,6 +35,7 @@ pub(super) struct Guard<'a> {
     judge: Option<Conformer>,
     pub(super) tally: SegmentTally,
     predicate: Option<PredicateState<'a>>,
+    entries: Option<KnownEntries>,
     last_patient: Option<PatientId>,
 }
 
@@ -61,12 +64,19 @@ impl Mask {
             RawColumn::Missing => Some(RawColumn::Missing),
             RawColumn::Typed(array) => kept(array).map(RawColumn::Typed),
             RawColumn::Text(cells) => Some(RawColumn::Text(kept(cells)?.to_data().into())),
+            RawColumn::Codes(codes) => codes.kept(&self.bits).map(RawColumn::Typed),
         }
     }
 
     pub(super) fn columns(&self, columns: &[RawColumn]) -> Option<Vec<RawColumn>> {
         columns.iter().map(|column| self.column(column)).collect()
     }
+}
+
+/// A dictionary, and for which of its entries the predicate is true.
+struct KnownEntries {
+    found: ArrayRef,
+    held: Option<Arc<[bool]>>,
 }
 
 /// Rows of which some have been removed.
@@ -80,7 +90,11 @@ struct Kept {
 impl Kept {
     /// The rows of a column that was read.
     fn column(&self, column: &RawColumn) -> Option<RawColumn> {
-        self.mask.as_ref().map_or_else(|| Some(column.clone()), |mask| mask.column(column))
+        match (&self.mask, column) {
+            (Some(mask), column) => mask.column(column),
+            (None, RawColumn::Codes(codes)) => codes.to_array().map(RawColumn::Typed),
+            (None, column) => Some(column.clone()),
+        }
     }
 }
 
@@ -105,6 +119,7 @@ impl<'a> Guard<'a> {
             judge: task.judged_by.as_ref().map(|(column, _)| Conformer::new(column)),
             tally: SegmentTally::default(),
             predicate: task.predicate.as_ref().map(PredicateState::new),
+            entries: None,
             last_patient: None,
         }
     }
@@ -121,12 +136,9 @@ impl<'a> Guard<'a> {
             return Ok(true);
         };
         let Some(conformer) = self.tested.get_mut(at) else { return Ok(true) };
-        let keys: Int32Array = (0..entries.len() as i32).map(Some).chain([None]).collect();
-        let each = DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(entries))
-            .map_err(|_| stopped(self.task, self.place))?;
-        let name = Arc::clone(conformer.column());
-        let may = match conformer.conform(&RawColumn::Typed(Arc::new(each)), entries.len() + 1) {
-            Ok(each) => predicate.may_hold(&name, &each),
+        let each = each_entry(entries).ok_or_else(|| stopped(self.task, self.place))?;
+        let may = match conformer.conform(&RawColumn::Typed(each), entries.len() + 1) {
+            Ok(each) => predicate.may_hold(conformer.column(), &each),
             // An entry that cannot be taken is a fault of the row that has it, if one has.
             Err(_) => true,
         };
@@ -148,6 +160,30 @@ impl<'a> Guard<'a> {
             Some(ids) if self.task.ordered => self.verify_order(ids, numbers)?,
             _ => None,
         };
+        let by_entry = self.by_entry(raw)?;
+        let (kept, tested) = match by_entry {
+            Some((codes, held)) => self.wanted_of_codes(permitted, codes, &held)?,
+            None => {
+                let tested = self.conformed(&permitted, raw, numbers)?;
+                self.wanted(permitted, tested)?
+            }
+        };
+        let carried = self.columns.carried().map(|read| kept.column(raw.columns.get(read)?));
+        let carried = carried.collect::<Option<Vec<_>>>().ok_or_else(|| self.stopped())?;
+        let origins = match numbers {
+            Some(first_row) => Origins::of(kept.rows, first_row, kept.mask.as_ref().map(|mask| &mask.bits)),
+            None => Origins::untold(),
+        };
+        Ok((Piece { rows: kept.rows, ids: kept.ids, tested, carried, span, origins }, kept.mask))
+    }
+
+    /// The columns that the predicate asks about, of the rows that may be seen.
+    fn conformed(
+        &mut self,
+        permitted: &Kept,
+        raw: &RawBatch,
+        numbers: Option<u64>,
+    ) -> Result<Vec<ArrayRef>, SourceError> {
         let mut tested = Vec::with_capacity(self.tested.len());
         for at in 0..self.tested.len() {
             let column = self.columns.tested.get(at).and_then(|placed| raw.columns.get(placed.read));
@@ -162,14 +198,67 @@ impl<'a> Guard<'a> {
                 })
             })?);
         }
-        let (kept, tested) = self.wanted(permitted, tested)?;
-        let carried = self.columns.carried().map(|read| kept.column(raw.columns.get(read)?));
-        let carried = carried.collect::<Option<Vec<_>>>().ok_or_else(|| self.stopped())?;
-        let origins = match numbers {
-            Some(first_row) => Origins::of(kept.rows, first_row, kept.mask.as_ref().map(|mask| &mask.bits)),
-            None => Origins::untold(),
+        Ok(tested)
+    }
+
+    /// Where all that the predicate asks about is one column of codes: that column, and for which entries the predicate
+    /// is true, that of no value last. None where an entry cannot be taken: whether a row has it is then looked at.
+    fn by_entry<'r>(&mut self, raw: &'r RawBatch) -> Result<Option<(&'r CodedRows, Arc<[bool]>)>, SourceError> {
+        let ([placed], [conformer], Some(predicate)) =
+            (self.columns.tested.as_slice(), self.tested.as_mut_slice(), self.predicate.as_mut())
+        else {
+            return Ok(None);
         };
-        Ok((Piece { rows: kept.rows, ids: kept.ids, tested, carried, span, origins }, kept.mask))
+        let Some(RawColumn::Codes(codes)) = raw.columns.get(placed.read) else { return Ok(None) };
+        let codes = codes.as_ref();
+        if let Some(known) = &self.entries
+            && Arc::ptr_eq(&known.found, codes.entries())
+        {
+            return Ok(known.held.clone().map(|held| (codes, held)));
+        }
+        let each = each_entry(codes.entries()).ok_or_else(|| stopped(self.task, self.place))?;
+        let held = match conformer.conform(&RawColumn::Typed(each), codes.entries().len() + 1) {
+            Ok(each) => {
+                let held = predicate.evaluate_column(conformer.column(), &each);
+                Some(held.ok_or_else(|| stopped(self.task, self.place))?.iter().collect::<Arc<[bool]>>())
+            }
+            Err(_) => None,
+        };
+        self.entries = Some(KnownEntries { found: Arc::clone(codes.entries()), held: held.clone() });
+        Ok(held.map(|held| (codes, held)))
+    }
+
+    /// Of rows that may be seen, those of which the predicate is true, which is known for each entry.
+    fn wanted_of_codes(
+        &mut self,
+        permitted: Kept,
+        codes: &CodedRows,
+        held: &[bool],
+    ) -> Result<(Kept, Vec<ArrayRef>), SourceError> {
+        let stopped = || stopped(self.task, self.place);
+        let [conformer] = self.tested.as_mut_slice() else { return Err(stopped()) };
+        let (of_none, of_entry) = held.split_last().ok_or_else(stopped)?;
+        let held = codes.holding(of_entry, *of_none);
+        let wanted = match &permitted.mask {
+            Some(mask) => Mask::new(&mask.bits & &held),
+            None => Mask::new(held),
+        };
+        let rows = wanted.bits.count_set_bits();
+        self.metrics.rows_removed_by_predicate.add(permitted.rows - rows);
+        let ids = match (permitted.ids, &permitted.mask) {
+            (Some(ids), Some(mask)) => {
+                // Of the bits those of the rows that may be seen, which are what there are ids of.
+                let bits =
+                    mask.filter().filter(&BooleanArray::new(wanted.bits.clone(), None)).map_err(|_| stopped())?;
+                let bits = bits.as_boolean_opt().ok_or_else(stopped)?.values().clone();
+                Some(Mask::new(bits).ids(ids).ok_or_else(stopped)?)
+            }
+            (Some(ids), None) => Some(wanted.ids(ids).ok_or_else(stopped)?),
+            (None, _) => None,
+        };
+        let array = codes.kept(&wanted.bits).ok_or_else(stopped)?;
+        let array = conformer.conform(&RawColumn::Typed(array), rows).map_err(|_| stopped())?;
+        Ok((Kept { ids, mask: Some(wanted), rows }, vec![array]))
     }
 
     /// The wanted rows with all their columns. `others` are the columns that did not decide, of these rows alone;
@@ -389,6 +478,12 @@ impl<'a> Guard<'a> {
     pub(super) fn stopped(&self) -> SourceError {
         stopped(self.task, self.place)
     }
+}
+
+/// A row of each entry, and one without a value.
+fn each_entry(entries: &ArrayRef) -> Option<ArrayRef> {
+    let keys: Int32Array = (0..i32::try_from(entries.len()).ok()?).map(Some).chain([None]).collect();
+    Some(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(entries)).ok()?))
 }
 
 fn stopped(task: &ScanTask, place: &Place) -> SourceError {

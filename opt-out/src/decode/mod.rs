@@ -6,7 +6,6 @@
 //! ```
 //! Columns that decide which rows are wanted are read first, where a format can read the others for some rows alone.
 
-mod bits;
 mod columns;
 mod guard;
 mod order;

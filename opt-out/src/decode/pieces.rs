@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::buffer::BooleanBuffer;
 
-use super::bits::nth_set;
 use super::order::PatientSpan;
 use crate::arrays::joined;
+use crate::bits::nth_set;
 use crate::patient_ids::PatientIds;
 use crate::source::RawColumn;
 
@@ -127,8 +127,8 @@ fn joined_raw(columns: &[&RawColumn]) -> Option<RawColumn> {
         RawColumn::Typed(_) => {
             joined(&columns.iter().map(typed).collect::<Option<Vec<_>>>()?).ok().map(RawColumn::Typed)
         }
-        // Text is read whole, in one pass.
-        RawColumn::Text(_) => None,
+        // Text is read whole, in one pass; and codes are arrays by now.
+        RawColumn::Text(_) | RawColumn::Codes(_) => None,
     }
 }
 

@@ -24,14 +24,16 @@ use crate::examine::DaySpan;
 use crate::policy::ScanPermit;
 use crate::problem::ReadProblem;
 use crate::request::{ColumnType, TableRequest};
-use crate::source::{ColumnIndices, Flow, Head, OpenedFile, RawSink, ReadRequest, RowSink, Segment, StoredFile};
+use crate::source::{
+    ColumnIndices, Flow, Head, OpenedFile, RawColumn, RawSink, ReadRequest, RowSink, Segment, StoredFile,
+};
 
 /// Most rows of which the deciding columns are held while the others are read: a row group may be of any size.
 const ROWS_IN_TWO_PASSES_MAX: usize = 1 << 21;
 
 /// Rows of which the deciding columns are looked at together: few of them are wanted, so that more can be taken at once
 /// than in a batch that is handed on.
-const DECIDING_ROWS: usize = 1 << 15;
+const DECIDING_ROWS: usize = 1 << 14;
 
 const NOT_PARQUET: &str = "is not a Parquet file, is cut short or has a damaged footer";
 const BAD_GROUP: &str = "has a damaged row group";
@@ -61,9 +63,8 @@ struct GroupOfRows {
 
 /// A column of codes among those that decide.
 struct Codes {
-    /// Its index in the file, its place among the columns that are read and that among those that were asked for
+    /// Its index in the file, and its place among the columns that were asked for
     index: usize,
-    place: usize,
     wanted: usize,
     column: CodeColumn<WantedChunks>,
 }
@@ -256,14 +257,17 @@ impl OpenedFile for ParquetFile {
             wanted.append_n(from, false);
             let deciding_rows = DECIDING_ROWS.max(request.batch_rows);
             self.each_batch((group, &chunks), &decoded, window, deciding_rows, &mut |batch| {
-                let rows = batch.num_rows();
-                let mut arrays = batch.columns().to_vec();
-                for code in &mut codes {
-                    let keys = code.column.next(rows).map_err(|_| self.failed(&chunks))?;
-                    arrays.insert(code.place.min(arrays.len()), keys);
-                }
+                let (arrays, rows) = ((decoded.as_slice(), batch.columns()), batch.num_rows());
                 let first_row = group.first_row + wanted.len() as u64;
-                let raw = self.indices.raw_batch(first, (&projection, &arrays), first_row, rows);
+                let mut raw = self.indices.raw_batch(first, arrays, first_row, rows);
+                for code in &mut codes {
+                    let rows = Arc::new(code.column.next(rows).map_err(|_| self.failed(&chunks))?);
+                    for (column, wanted) in raw.columns.iter_mut().zip(first) {
+                        if self.indices.columns.get(*wanted) == Some(&Some(code.index)) {
+                            *column = RawColumn::Codes(Arc::clone(&rows));
+                        }
+                    }
+                }
                 match sink.decide(raw)? {
                     Some(mask) => wanted.append_buffer(&mask),
                     None => wanted.append_n(rows, true),
@@ -337,7 +341,7 @@ impl ParquetFile {
         let groups = self.metadata.metadata().row_groups();
         let columns = groups.get(group.row_group).map(|group| group.columns()).unwrap_or_default();
         let mut codes = Vec::new();
-        for (place, index) in projection.iter().enumerate() {
+        for index in projection.iter().filter(|index| self.indices.patient_id != Some(**index)) {
             let is_dictionary = matches!(self.metadata.schema().field(*index).data_type(), DataType::Dictionary(..));
             let column = leaves(&self.metadata, &[*index]).first().and_then(|leaf| columns.get(*leaf));
             let at = wanted.iter().position(|column| self.indices.columns.get(*column) == Some(&Some(*index)));
@@ -346,7 +350,7 @@ impl ParquetFile {
                 && codes.len() + 1 < projection.len()
             {
                 let column = CodeColumn::open(chunks.clone(), column, group.rows).map_err(|_| self.failed(chunks))?;
-                codes.push(Codes { index: *index, place, wanted: at, column });
+                codes.push(Codes { index: *index, wanted: at, column });
             }
         }
         Ok(codes)

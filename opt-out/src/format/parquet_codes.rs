@@ -9,15 +9,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanBufferBuilder, DictionaryArray, Int32Array, NullBufferBuilder, StringBuilder};
+use arrow::array::{ArrayRef, BooleanBufferBuilder, NullBufferBuilder, StringBuilder};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
-use arrow::datatypes::Int32Type;
 use parquet::basic::{Encoding, PageType, Type};
 use parquet::column::page::{Page, PageReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
+
+use crate::source::CodedRows;
 
 /// Most rows of a row group that is read so: a page may claim to have all of them, and its keys are held.
 const ROWS_MAX: usize = 1 << 27;
@@ -41,7 +42,7 @@ struct KeysOfPage {
     taken: usize,
     /// Which rows have a value; all, where there is none
     valid: Option<BooleanBuffer>,
-    /// The keys of the rows that have one, and a 0 at the end
+    /// The keys of the rows that have one
     keys: Vec<i32>,
     /// Keys that have been taken
     used: usize,
@@ -90,15 +91,17 @@ impl<R: ChunkReader> CodeColumn<R> {
     }
 
     /// The next rows, which must be there.
-    pub(super) fn next(&mut self, rows: usize) -> Result<ArrayRef> {
+    pub(super) fn next(&mut self, rows: usize) -> Result<CodedRows> {
         let mut keys = Vec::with_capacity(rows);
-        let mut nulls = NullBufferBuilder::new(rows);
-        while keys.len() < rows {
-            let next = self.in_page(rows - keys.len())?;
-            self.page.take(next, &mut keys, &mut nulls)?;
+        let mut valid = NullBufferBuilder::new(rows);
+        let mut taken = 0;
+        while taken < rows {
+            let next = self.in_page(rows - taken)?;
+            self.page.take(next, &mut keys, &mut valid)?;
+            taken += next;
         }
-        let keys = Int32Array::new(keys.into(), nulls.finish());
-        Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(&self.entries))?))
+        let valid = valid.finish().map(|valid| valid.inner().clone());
+        CodedRows::new(rows, valid, keys, Arc::clone(&self.entries)).ok_or_else(damaged)
     }
 
     /// How many of the wanted rows, at least one, the page at hand has; the next page, if it has no more.
@@ -160,48 +163,32 @@ impl KeysOfPage {
         let valid = if optional { Some(flags(&levels, rows)?) } else { None };
         let valid = valid.filter(|valid| valid.count_set_bits() < rows);
         let values = valid.as_ref().map_or(rows, BooleanBuffer::count_set_bits);
-        let mut keys = Vec::with_capacity(values + 1);
+        let mut keys = Vec::with_capacity(values);
         if values > 0 {
             let (width, packed) = bytes.split_first().ok_or_else(damaged)?;
             unpack(packed, u32::from(*width), values, &mut keys)?;
-            if keys.iter().max().is_none_or(|max| *max as usize >= entries) {
+            if keys.iter().fold(0, |max, key| (*key as u32).max(max)) as usize >= entries {
                 return Err(damaged());
             }
         }
-        keys.push(0);
-        let keys = keys.into_iter().map(|key| key as i32).collect();
         Ok(Self { rows, taken: 0, valid, keys, used: 0 })
     }
 
-    fn take(&mut self, rows: usize, keys: &mut Vec<i32>, nulls: &mut NullBufferBuilder) -> Result<()> {
-        let rest = self.keys.get(self.used..).ok_or_else(damaged)?;
-        match &self.valid {
+    fn take(&mut self, rows: usize, keys: &mut Vec<i32>, valid: &mut NullBufferBuilder) -> Result<()> {
+        let values = match &self.valid {
             None => {
-                keys.extend_from_slice(rest.get(..rows).ok_or_else(damaged)?);
-                nulls.append_n_non_nulls(rows);
-                self.used += rows;
+                valid.append_n_non_nulls(rows);
+                rows
             }
-            Some(valid) => {
-                let valid = valid.slice(self.taken, rows);
-                let end = keys.len() + rows;
-                let mut next = 0;
-                for word in valid.bit_chunks().iter_padded() {
-                    let bits = (end - keys.len()).min(64);
-                    // As many keys as rows, at most: a row without a value looks at the next key, and takes none.
-                    let ahead = rest.get(next..).unwrap_or_default();
-                    let mut at = 0;
-                    keys.extend((0..bits).map(|bit| {
-                        let has_one = (word >> bit) & 1;
-                        let key = ahead.get(at).copied().unwrap_or(0);
-                        at += has_one as usize;
-                        key & -(has_one as i32)
-                    }));
-                    next += at;
-                }
-                nulls.append_buffer(&NullBuffer::new(valid));
-                self.used += next;
+            Some(of_page) => {
+                let taken = of_page.slice(self.taken, rows);
+                let values = taken.count_set_bits();
+                valid.append_buffer(&NullBuffer::new(taken));
+                values
             }
-        }
+        };
+        keys.extend_from_slice(self.keys.get(self.used..self.used + values).ok_or_else(damaged)?);
+        self.used += values;
         self.taken += rows;
         Ok(())
     }
@@ -252,48 +239,46 @@ fn flags(mut bytes: &[u8], count: usize) -> Result<BooleanBuffer> {
     Ok(flags.finish())
 }
 
-/// `count` numbers of `width` bits each.
-fn unpack(mut bytes: &[u8], width: u32, count: usize, numbers: &mut Vec<u32>) -> Result<()> {
+/// `count` numbers of `width` bits each. Those of 32 bits keep their bits.
+fn unpack(mut bytes: &[u8], width: u32, count: usize, numbers: &mut Vec<i32>) -> Result<()> {
     if width > 32 {
         return Err(damaged());
     }
     while numbers.len() < count {
         let left = count - numbers.len();
         match next_run(&mut bytes, width)? {
-            Run::Same(number, times) => numbers.extend(std::iter::repeat_n(number, times.min(left))),
+            Run::Same(number, times) => numbers.extend(std::iter::repeat_n(number as i32, times.min(left))),
             // Numbers without bits are all 0, and of those no page has another kind.
             Run::Packed(_) if width == 0 => numbers.extend(std::iter::repeat_n(0, left)),
-            Run::Packed(packed) => {
-                let groups = packed.chunks_exact(width as usize);
-                for group in groups.take(left.div_ceil(8)) {
-                    let wanted = (count - numbers.len()).min(8);
-                    let eight = eight(group, width);
-                    numbers.extend_from_slice(eight.get(..wanted).unwrap_or_default());
-                }
-            }
+            Run::Packed(packed) => unpack_run(packed, width as usize, left, numbers),
         }
     }
     Ok(())
 }
 
-/// Eight numbers of `width` bits, of 1 to 32, in as many bytes.
-fn eight(group: &[u8], width: u32) -> [u32; 8] {
-    let mut padded = [0_u8; 40];
-    if let Some(to) = padded.get_mut(..group.len()) {
-        to.copy_from_slice(group);
-    }
+/// At most `count` numbers of `width` bits, of 1 to 32, one after another.
+fn unpack_run(packed: &[u8], width: usize, count: usize, numbers: &mut Vec<i32>) {
+    let count = count.min(packed.len() * 8 / width);
     let mask = u64::MAX >> (64 - width);
-    std::array::from_fn(|number| {
-        let bit = number * width as usize;
-        let word = padded.get(bit / 8..).and_then(|bytes| bytes.first_chunk::<8>());
-        ((word.map_or(0, |word| u64::from_le_bytes(*word)) >> (bit % 8)) & mask) as u32
-    })
+    let number = |bytes: &[u8], bit: usize| {
+        let word = bytes.get(bit / 8..).and_then(|bytes| bytes.first_chunk::<8>());
+        ((word.map_or(0, |word| u64::from_le_bytes(*word)) >> (bit % 8)) & mask) as i32
+    };
+    // All but the last are read as part of eight bytes.
+    let ahead = (packed.len().saturating_sub(8) * 8 / width).min(count);
+    numbers.extend((0..ahead).map(|at| number(packed, at * width)));
+    let mut end = [0_u8; 24];
+    let begin = packed.len().saturating_sub(16);
+    let rest = packed.get(begin..).unwrap_or_default();
+    end.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+    numbers.extend((ahead..count).map(|at| number(&end, at * width - begin * 8)));
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use arrow::array::{AsArray, RecordBatch, StringArray};
+    use arrow::datatypes::Int32Type;
     use bytes::Bytes;
     use parquet::arrow::ArrowWriter;
     use parquet::basic::Compression;
@@ -330,6 +315,7 @@ mod tests {
                 let next = at_a_time.min(left);
                 match codes.next(next) {
                     Ok(keys) => {
+                        let keys = keys.to_array().unwrap();
                         let keys = keys.as_dictionary::<Int32Type>();
                         assert_eq!(keys.len(), next);
                         rows.extend(

@@ -43,6 +43,12 @@ impl<'p> PredicateState<'p> {
 }
 
 impl PredicateState<'_> {
+    /// For which of `values` of a column, the only one that it asks about, it is true. None if it asks about others.
+    pub(crate) fn evaluate_column(&self, column: &str, values: &ArrayRef) -> Option<BooleanBuffer> {
+        let batch = RecordBatch::try_from_iter_with_nullable([(column, Arc::clone(values), true)]).ok()?;
+        evaluate(self.predicate, &batch, &mut Lookups::default())
+    }
+
     /// Whether it may be true of a row whose value in a column is one of `values`: false only where what it asks of that
     /// column alone is true of none of them.
     pub(crate) fn may_hold(&self, column: &Arc<str>, values: &ArrayRef) -> bool {

@@ -3,6 +3,7 @@
 //! Nothing here leaves the crate. What a reader yields is *raw*: rows of every patient, values unchecked. The only
 //! consumer is `crate::decode`, which masks first.
 
+mod codes;
 mod connect;
 mod courier;
 mod discover;
@@ -30,6 +31,7 @@ use crate::patient_ids::PatientId;
 use crate::policy::ScanPermit;
 use crate::request::{ColumnRequest, FileFormat, Location, PatientKeyColumn, TableRequest};
 
+pub(crate) use codes::CodedRows;
 pub(crate) use discover::{FoundFiles, SourceDirectory};
 pub use extract::{Extract, LocationError};
 pub(crate) use identity::Identity;
@@ -48,6 +50,8 @@ pub(crate) enum RawColumn {
     Typed(ArrayRef),
     /// The text of cells; an empty one is NULL
     Text(BinaryArray),
+    /// Strings as keys into the file's dictionary
+    Codes(Arc<CodedRows>),
     /// The file does not have the column: every row is NULL
     Missing,
 }
@@ -100,6 +104,7 @@ impl RawColumn {
         match self {
             Self::Typed(array) => Self::Typed(array.slice(start, rows)),
             Self::Text(cells) => Self::Text(cells.slice(start, rows)),
+            Self::Codes(codes) => Self::Codes(Arc::new(codes.slice(start, rows))),
             Self::Missing => Self::Missing,
         }
     }

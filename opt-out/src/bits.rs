@@ -2,9 +2,15 @@
 
 use arrow::buffer::BooleanBuffer;
 
+/// A bit for each key.
+pub(crate) fn bits_of(keys: &[i32], holds: impl Fn(i32) -> bool) -> BooleanBuffer {
+    let word = |chunk: &[i32]| chunk.iter().rev().fold(0, |word, key| (word << 1) | u64::from(holds(*key)));
+    BooleanBuffer::new(keys.chunks(64).map(word).collect::<Vec<u64>>().into(), 0, keys.len())
+}
+
 /// Those of the set bits of `seen` for which, one after another, `kept` is set; `kept` has a bit for each set bit of
 /// `seen`, and where it has not the row is not kept.
-pub(super) fn narrowed(seen: &BooleanBuffer, kept: &BooleanBuffer) -> BooleanBuffer {
+pub(crate) fn narrowed(seen: &BooleanBuffer, kept: &BooleanBuffer) -> BooleanBuffer {
     let kept: Vec<u64> = kept.bit_chunks().iter_padded().collect();
     let mut words = Vec::with_capacity(seen.len().div_ceil(64));
     let mut before = 0;
@@ -43,7 +49,7 @@ fn deposited(mut bits: u64, mask: u64) -> u64 {
 }
 
 /// Where the set bit of this number is, from 0.
-pub(super) fn nth_set(mask: &BooleanBuffer, number: usize) -> Option<usize> {
+pub(crate) fn nth_set(mask: &BooleanBuffer, number: usize) -> Option<usize> {
     mask.set_indices().nth(number)
 }
 

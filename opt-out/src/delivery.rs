@@ -13,9 +13,11 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
 use futures::stream::{self, Stream};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 
+use crate::cores::Cores;
 use crate::decode::{GuardedBatch, ScanMetrics, ScanTask, decode_segment, disorder};
 use crate::error::{Place, SourceError};
 use crate::patient_ids::PatientId;
@@ -38,18 +40,19 @@ struct Delivery {
     waiting: VecDeque<SegmentRef>,
     running: VecDeque<Running>,
     in_flight: usize,
+    cores: Arc<Cores>,
     last_patient: Option<PatientId>,
 }
 
-/// The rows of a partition, segment after segment; up to `in_flight` segments are decoded at the same time.
+/// The rows of a partition, segment after segment; up to `in_flight` segments are decoded at the same time, on `cores`.
 pub(crate) fn deliver(
     task: Arc<ScanTask>,
     segments: Vec<SegmentRef>,
-    in_flight: usize,
+    (in_flight, cores): (usize, Arc<Cores>),
     metrics: ScanMetrics,
 ) -> impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send {
     let (waiting, running) = (VecDeque::from(segments), VecDeque::new());
-    let delivery = Delivery { task, metrics, waiting, running, in_flight: in_flight.max(1), last_patient: None };
+    let delivery = Delivery { task, metrics, waiting, running, in_flight: in_flight.max(1), cores, last_patient: None };
     stream::try_unfold(delivery, |mut delivery| async move {
         let next = delivery.next().await?;
         Ok(next.map(|rows| (rows, delivery)))
@@ -82,18 +85,31 @@ impl Delivery {
         while self.running.len() < self.in_flight {
             let Some(segment) = self.waiting.pop_front() else { return };
             let (sender, ready) = channel(self.ready_batches());
-            let (task, metrics) = (Arc::clone(&self.task), self.metrics.clone());
+            let (task, metrics, cores) = (Arc::clone(&self.task), self.metrics.clone(), Arc::clone(&self.cores));
             let place = segment.file.place().clone();
             let thread = tokio::task::spawn_blocking(move || {
                 // Whoever wanted the rows may have gone before the thread came.
                 if sender.is_closed() {
                     return;
                 }
-                let mut hand_on = |batch| match sender.blocking_send(Ok(batch)) {
+                // Where bytes come from far away, most of the time is spent waiting for them, and no core is taken for it.
+                let is_far_away = segment.file.stored().is_some_and(|file| file.is_far_away());
+                let hold = || (!is_far_away).then(|| cores.hold());
+                let mut core = hold();
+                let mut hand_on = |batch| match sender.try_send(Ok(batch)) {
                     Ok(()) => Flow::GoOn,
-                    Err(_) => Flow::Stop,
+                    Err(TrySendError::Closed(_)) => Flow::Stop,
+                    Err(TrySendError::Full(batch)) => {
+                        // Whoever is to make room may need the core.
+                        core = None;
+                        let sent = sender.blocking_send(batch);
+                        core = hold();
+                        if sent.is_ok() { Flow::GoOn } else { Flow::Stop }
+                    }
                 };
-                if let Err(error) = decode_segment(&task, &segment, &metrics, &mut hand_on) {
+                let decoded = decode_segment(&task, &segment, &metrics, &mut hand_on);
+                drop(core);
+                if let Err(error) = decoded {
                     // Nobody to tell is no failure: the plan was dropped.
                     let _ = sender.blocking_send(Err(error));
                 }

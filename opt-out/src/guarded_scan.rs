@@ -25,6 +25,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use futures::StreamExt;
 
+use crate::cores::Cores;
 use crate::decode::{ScanMetrics, ScanTask};
 use crate::delivery::deliver;
 use crate::error::Place;
@@ -116,17 +117,19 @@ impl ExecutionPlan for GuardedScanExec {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let segments = self.partitions.segments.get(partition).cloned();
         let segments = segments.ok_or_else(|| DataFusionError::Internal(format!("no partition {partition}")))?;
         let in_flight = self.threads.div_ceil(self.partitions.segments.len().max(1));
         let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let rows = deliver(Arc::clone(&self.task), segments, in_flight, ScanMetrics::new(&self.metrics, partition))
-            .inspect(move |batch| {
+        let metrics = ScanMetrics::new(&self.metrics, partition);
+        let rows = deliver(Arc::clone(&self.task), segments, (in_flight, Cores::of(&context)), metrics).inspect(
+            move |batch| {
                 if let Ok(batch) = batch {
                     baseline.record_output(batch.num_rows());
                 }
-            });
+            },
+        );
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
     }
 

@@ -13,6 +13,7 @@ mod arrays;
 mod bits;
 mod conform;
 pub mod connector;
+mod cores;
 mod decode;
 mod delivery;
 mod enclave;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use arrays::joined;
 pub use connector::{ConnectedExtract, Connector, ViewColumn, ViewError};
+pub use cores::{Core, Cores};
 pub use enclave::Enclave;
 pub use error::{Place, SourceError, ValueProblem};
 pub use examine::{ColumnReport, FoundTable, Month, Months, TableReport, ViewNeeds, WantedTable, examine};

@@ -14,6 +14,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{Expr, SessionConfig, SessionContext, cast, ident};
 
 use crate::connector::{Connector, PlannedView, RawTables, View};
+use crate::cores::Cores;
 use crate::guarded_table::GuardedTable;
 use crate::leaf_rule::{self, OnlyGuardedLeaves};
 use crate::request::{EnclaveOptions, PATIENT_ID};
@@ -168,7 +169,8 @@ fn settings(options: &EnclaveOptions) -> SessionConfig {
         .with_collect_statistics(false)
         // Spreading batches over partitions would lose the order that a table already has.
         .with_round_robin_repartition(false)
-        .with_information_schema(false);
+        .with_information_schema(false)
+        .with_extension(Cores::new(threads));
     let settings = config.options_mut();
     settings.execution.parquet.pushdown_filters = false;
     settings.optimizer.enable_dynamic_filter_pushdown = false;

@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use peristyle_model::{Dataset, Definition, Measure};
-use peristyle_opt_out::{Enclave, scan_counts};
+use peristyle_opt_out::{Cores, Enclave, scan_counts};
 use peristyle_outputs::{DisclosureControl, OutputTarget, PatientKeys, SealedTables, TablesWriter, dataset, measures};
 
 use crate::exit::ExitStatus;
@@ -101,8 +101,9 @@ async fn dataset_rows(
     audience: Audience,
 ) -> Result<(TablesWriter, u64), Failure> {
     let progress = Progress::spinner("dataset", audience);
-    let mut writing = DatasetWriting::begin(writer, dataset.events.as_slice().into());
-    let mut batches = plan.execute(0, enclave.task_context())?;
+    let context = enclave.task_context();
+    let mut writing = DatasetWriting::begin(writer, dataset.events.as_slice().into(), Cores::of(&context));
+    let mut batches = plan.execute(0, context)?;
     let mut rows = 0;
     while let Some(batch) = batches.next().await {
         let batch = batch?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use peristyle_model::EventTable;
+use peristyle_opt_out::Cores;
 use peristyle_outputs::{OutputError, TablesWriter, dataset};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinHandle;
@@ -25,10 +26,11 @@ pub(crate) struct DatasetWriting {
 
 impl DatasetWriting {
     /// Starts the thread. When this is dropped before its end, the thread ends, and what it wrote is removed.
-    pub(crate) fn begin(mut writer: TablesWriter, events: Arc<[EventTable]>) -> Self {
+    pub(crate) fn begin(mut writer: TablesWriter, events: Arc<[EventTable]>, cores: Arc<Cores>) -> Self {
         let (batches, mut waiting) = channel::<RecordBatch>(WAITING_MAX);
         let thread = tokio::task::spawn_blocking(move || {
             while let Some(batch) = waiting.blocking_recv() {
+                let _core = cores.hold();
                 for (table, batch) in dataset::split(&batch, &events)?.iter().enumerate() {
                     writer.write(table, batch)?;
                 }

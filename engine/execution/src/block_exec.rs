@@ -19,6 +19,7 @@ use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, ReplaceChildrenOptions,
 };
+use peristyle_opt_out::Cores;
 
 use crate::answers::Answer;
 use crate::blame::Blame;
@@ -132,10 +133,12 @@ impl ExecutionPlan for PatientBlockExec {
         if partition != 0 {
             return internal_err!("PatientBlockExec has one partition, not {partition}");
         }
+        let cores = Cores::of(&context);
         let tables = self.tables.iter().map(|table| table.execute(0, context.clone())).collect::<Result<_>>()?;
         self.answer.clone().stream(BlockRun {
             program: self.program.clone(),
-            blocks: BlockStream::new(tables, &self.options),
+            blocks: BlockStream::new(tables, &self.options, cores.clone()),
+            cores,
             threads: self.options.threads.max(1),
             blame: self.blame.clone(),
             metrics: RunMetrics::new(&self.metrics),

@@ -1,6 +1,7 @@
-//! All code lists of a column in one pass: each entry of a dictionary is looked up once, each row once.
+//! All code lists of a column in one pass: each row once, and each entry of a dictionary when a row first has it.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef};
@@ -10,7 +11,7 @@ use peristyle_model::graph::Constant;
 use crate::program::TableIx;
 use crate::vector::{StrColumn, Vector};
 
-/// Dictionaries whose entries have been looked up already: batches of a row group share one.
+/// Dictionaries of which entries have been looked up: batches of a row group share one.
 const KNOWN_DICTIONARIES_MAX: usize = 8;
 
 /// Code lists that are looked up together in a column of a table.
@@ -19,59 +20,73 @@ pub(crate) struct CodeIndex {
     pub(crate) table: TableIx,
     pub(crate) column: usize,
     pub(crate) lists_len: usize,
-    lists_of_code: HashMap<Box<str>, Vec<u32>>,
+    /// For each code that is in a list its place in `lists`
+    lists_of_code: HashMap<Box<str>, u32>,
+    lists: Vec<Vec<u32>>,
     known: Mutex<VecDeque<(ArrayRef, Arc<EntryLists>)>>,
 }
 
-/// For each entry of a dictionary the lists that hold it.
-#[derive(Debug, Default)]
-struct EntryLists {
-    lists: Vec<u32>,
-    /// Where each entry's lists begin, and the end of the last
-    begins: Vec<u32>,
-}
+/// For each entry of a dictionary which lists hold it, once a row has asked: of a long dictionary few entries are met.
+#[derive(Debug)]
+struct EntryLists(Vec<AtomicU32>);
 
 impl EntryLists {
-    fn of(&self, entry: usize) -> &[u32] {
-        match (self.begins.get(entry), self.begins.get(entry + 1)) {
-            (Some(begin), Some(end)) => &self.lists[*begin as usize..*end as usize],
-            _ => &[],
-        }
-    }
+    const UNKNOWN: u32 = 0;
+    const IN_NONE: u32 = 1;
+    /// Of an entry whose lists are the first
+    const FIRST: u32 = 2;
 }
 
 impl CodeIndex {
     pub(crate) fn new(table: TableIx, column: usize, lists: &[Arc<[Constant]>]) -> Self {
-        let mut lists_of_code: HashMap<Box<str>, Vec<u32>> = HashMap::new();
+        let mut index = CodeIndex {
+            table,
+            column,
+            lists_len: lists.len(),
+            lists_of_code: HashMap::new(),
+            lists: Vec::new(),
+            known: Mutex::default(),
+        };
         for (list, members) in lists.iter().enumerate() {
             for member in members.iter() {
                 if let Constant::Str(code) = member {
-                    lists_of_code.entry(code.as_ref().into()).or_default().push(list as u32);
+                    let place = *index.lists_of_code.entry(code.as_ref().into()).or_insert_with(|| {
+                        index.lists.push(Vec::new());
+                        index.lists.len() as u32 - 1
+                    });
+                    index.lists[place as usize].push(list as u32);
                 }
             }
         }
-        CodeIndex { table, column, lists_len: lists.len(), lists_of_code, known: Mutex::default() }
+        index
     }
 
-    /// The lists of each entry of a dictionary, looked up unless it has been seen before.
-    fn entry_lists(&self, dictionary: &ArrayRef, column: &StrColumn<'_>) -> Arc<EntryLists> {
+    /// What is known of the entries of a dictionary.
+    fn entry_lists(&self, dictionary: &ArrayRef) -> Arc<EntryLists> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, lists)) = known.iter().find(|(seen, _)| Arc::ptr_eq(seen, dictionary)) {
             return lists.clone();
         }
-        drop(known);
-        let mut lists = EntryLists { lists: Vec::new(), begins: vec![0] };
-        for entry in column.entries {
-            let of_code = entry.and_then(|code| self.lists_of_code.get(code));
-            lists.lists.extend(of_code.into_iter().flatten());
-            lists.begins.push(lists.lists.len() as u32);
-        }
-        let lists = Arc::new(lists);
-        known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = || AtomicU32::new(EntryLists::UNKNOWN);
+        let lists = Arc::new(EntryLists(std::iter::repeat_with(unknown).take(dictionary.len()).collect()));
         // Holding the array keeps its address from being used for another one.
         known.push_front((dictionary.clone(), lists.clone()));
         known.truncate(KNOWN_DICTIONARIES_MAX);
         lists
+    }
+
+    /// The lists that hold an entry.
+    fn lists_of(&self, entries: &EntryLists, column: &StrColumn<'_>, key: usize) -> &[u32] {
+        let Some(entry) = entries.0.get(key) else { return &[] };
+        // What is looked up twice, by two threads, comes out the same.
+        let mut lists = entry.load(Ordering::Relaxed);
+        if lists == EntryLists::UNKNOWN {
+            let place = self.lists_of_code.get(column.entries.value(key));
+            lists = place.map_or(EntryLists::IN_NONE, |place| place + EntryLists::FIRST);
+            entry.store(lists, Ordering::Relaxed);
+        }
+        let place = lists.checked_sub(EntryLists::FIRST);
+        place.map_or(&[], |place| &self.lists[place as usize])
     }
 
     /// Finds the matches in a block's column.
@@ -80,12 +95,11 @@ impl CodeIndex {
             return internal_err!("a code column does not hold strings");
         };
         let column = StrColumn::new(array)?;
-        let lists = self.entry_lists(array.values(), &column);
+        let entries = self.entry_lists(array.values());
         let mut rows = vec![Vec::new(); self.lists_len];
         for (row, key) in column.keys.values().iter().enumerate() {
-            let matched = lists.of(*key as usize);
-            if !matched.is_empty() && column.keys.is_valid(row) {
-                for list in matched {
+            if column.keys.is_valid(row) {
+                for list in self.lists_of(&entries, &column, *key as usize) {
                     rows[*list as usize].push(row as u32);
                 }
             }

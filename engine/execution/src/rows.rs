@@ -173,8 +173,9 @@ fn any_of_each(bits: &BooleanBuffer, places: &[u32]) -> BooleanBuffer {
     // The 64 bits from a place on, of which as many are looked at as there are before the next.
     let any = |from: u32, to: u32| {
         let (word, shift) = (from as usize / 64, from % 64);
-        let both = u128::from(words[word]) | (u128::from(words.get(word + 1).copied().unwrap_or(0)) << 64);
-        (both >> shift) as u64 & (u64::MAX >> (64 - (to - from).clamp(1, 64))) != 0
+        let next = words.get(word + 1).copied().unwrap_or(0);
+        let bits = (words[word] >> shift) | ((next << 1) << (63 - shift));
+        bits & (u64::MAX >> (64 - (to - from).clamp(1, 64))) != 0
     };
     BooleanBuffer::collect_bool(places.len().saturating_sub(1), |patient| {
         let (mut from, to) = (places[patient], places[patient + 1]);

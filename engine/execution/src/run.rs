@@ -6,6 +6,7 @@ use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
 use futures::{Stream, StreamExt};
+use peristyle_opt_out::Cores;
 
 use crate::blame::{Blame, Worst};
 use crate::blocks::{Block, BlockStream};
@@ -50,6 +51,7 @@ pub(crate) struct BlockRun {
     pub(crate) program: Arc<Program>,
     pub(crate) blocks: BlockStream,
     pub(crate) threads: usize,
+    pub(crate) cores: Arc<Cores>,
     pub(crate) blame: Arc<Blame>,
     pub(crate) metrics: RunMetrics,
 }
@@ -63,16 +65,18 @@ impl BlockRun {
         self,
         evaluate: impl Fn(&Program, &Block) -> Result<BlockResult<R>> + Send + Sync + 'static,
     ) -> impl Stream<Item = Result<R>> + Send {
-        let BlockRun { program, blocks, threads, blame, metrics } = self;
+        let BlockRun { program, blocks, threads, cores, blame, metrics } = self;
         let evaluate = Arc::new(evaluate);
         let results = blocks
             .into_stream()
             .map(move |block| {
-                let (program, evaluate, metrics) = (program.clone(), evaluate.clone(), metrics.clone());
+                let (program, evaluate, metrics, cores) =
+                    (program.clone(), evaluate.clone(), metrics.clone(), cores.clone());
                 async move {
                     let block = block?;
                     let task = SpawnedTask::spawn(async move {
                         metrics.count(&block);
+                        let _core = cores.hold();
                         let _timer = metrics.evaluate.timer();
                         evaluate(&program, &block)
                     });

@@ -242,7 +242,7 @@ struct Primitives<T: ArrowPrimitiveType> {
 
 impl<T: ArrowPrimitiveType> Primitives<T> {
     fn new() -> Self {
-        Primitives { values: Vec::new(), nulls: NullBufferBuilder::new(CHUNK_ROWS) }
+        Primitives { values: Vec::with_capacity(CHUNK_ROWS), nulls: NullBufferBuilder::new(CHUNK_ROWS) }
     }
 
     /// Adds rows, each value by itself: a loop without a branch, of which compilers make vector instructions.
@@ -262,7 +262,7 @@ impl<T: ArrowPrimitiveType> Primitives<T> {
     }
 
     fn take(&mut self) -> ArrayRef {
-        let values = std::mem::take(&mut self.values);
+        let values = std::mem::replace(&mut self.values, Vec::with_capacity(CHUNK_ROWS));
         Arc::new(PrimitiveArray::<T>::new(values.into(), self.nulls.finish()))
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here leaves the crate. What a reader yields is *raw*: rows of every patient, values unchecked. The only
 //! consumer is `crate::decode`, which masks first.
 
+mod buffers;
 mod codes;
 mod connect;
 mod courier;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datafusion::physical_plan::metrics::Count;
 
+use super::buffers::filled;
 use super::identity::Identity;
 use crate::policy::ScanPermit;
 use crate::problem::StoreProblem;
@@ -137,9 +138,7 @@ impl StoredFile for LocalFile {
         if offset.checked_add(length as u64).is_none_or(|end| end > self.size) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, offset)?;
-        Ok(bytes.into())
+        filled(length, WINDOW_BYTES as usize, |bytes| self.file.read_exact_at(bytes, offset))
     }
 
     fn check_unchanged(&self) -> io::Result<()> {

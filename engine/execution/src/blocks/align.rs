@@ -1,11 +1,13 @@
 //! Merging the tables by patient and cutting blocks.
 
+use std::sync::Arc;
+
 use datafusion::common::Result;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::Stream;
 use futures::future::try_join_all;
 use futures::stream::try_unfold;
-use peristyle_opt_out::PatientId;
+use peristyle_opt_out::{Cores, PatientId};
 
 use super::Block;
 use super::feed::Feed;
@@ -14,6 +16,7 @@ use crate::options::ExecutionOptions;
 /// The blocks of a set of tables, each ordered by patient.
 pub(crate) struct BlockStream {
     feeds: Vec<Feed>,
+    cores: Arc<Cores>,
     rows_max: usize,
     patients_max: usize,
     /// The last patient of the last block
@@ -21,9 +24,10 @@ pub(crate) struct BlockStream {
 }
 
 impl BlockStream {
-    pub(crate) fn new(tables: Vec<SendableRecordBatchStream>, options: &ExecutionOptions) -> Self {
+    pub(crate) fn new(tables: Vec<SendableRecordBatchStream>, options: &ExecutionOptions, cores: Arc<Cores>) -> Self {
         BlockStream {
-            feeds: tables.into_iter().map(Feed::new).collect(),
+            feeds: tables.into_iter().map(|table| Feed::new(table, cores.clone())).collect(),
+            cores,
             rows_max: options.block_rows_max.max(1),
             patients_max: options.block_patients_max.max(1),
             done_to: None,
@@ -39,9 +43,12 @@ impl BlockStream {
     async fn next(&mut self) -> Result<Option<Block>> {
         loop {
             self.fill().await?;
-            let patients = self.cut();
-            if !patients.is_empty() {
-                return self.take(patients).map(Some);
+            {
+                let _core = self.cores.hold();
+                let patients = self.cut();
+                if !patients.is_empty() {
+                    return self.take(patients).map(Some);
+                }
             }
             // All that has arrived belongs to a patient of whom more may come: wait for the tables that hold it up.
             match self.bound() {

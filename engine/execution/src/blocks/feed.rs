@@ -1,13 +1,14 @@
 //! One table's ordered rows, as they arrive.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
-use peristyle_opt_out::{PatientId, PatientIds, joined};
+use peristyle_opt_out::{Cores, PatientId, PatientIds, joined};
 
 use super::TableBlock;
 
@@ -34,15 +35,16 @@ impl Pending {
 /// A table's stream and the rows that have arrived but have not been cut into a block.
 pub(super) struct Feed {
     stream: SendableRecordBatchStream,
+    cores: Arc<Cores>,
     schema: SchemaRef,
     pending: VecDeque<Pending>,
     exhausted: bool,
 }
 
 impl Feed {
-    pub(super) fn new(stream: SendableRecordBatchStream) -> Self {
+    pub(super) fn new(stream: SendableRecordBatchStream, cores: Arc<Cores>) -> Self {
         let schema = stream.schema();
-        Feed { stream, schema, pending: VecDeque::new(), exhausted: false }
+        Feed { stream, cores, schema, pending: VecDeque::new(), exhausted: false }
     }
 
     /// Waits for one more batch with rows.
@@ -50,6 +52,7 @@ impl Feed {
         while let Some(batch) = self.stream.next().await {
             let batch = batch?;
             if batch.num_rows() > 0 {
+                let _core = self.cores.hold();
                 let runs = runs(&batch)?;
                 self.pending.push_back(Pending { batch, runs, next_run: 0 });
                 return Ok(());

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
-use peristyle_opt_out::PatientId;
+use peristyle_opt_out::{Cores, PatientId};
 use proptest::prelude::*;
 
 use super::BlockStream;
@@ -52,7 +52,7 @@ async fn through_blocks(
     options: ExecutionOptions,
 ) -> (Vec<i64>, Vec<BTreeMap<i64, Vec<i64>>>) {
     let streams = tables.iter().map(|table| stream(table, sizes)).collect();
-    let blocks: Vec<_> = BlockStream::new(streams, &options).into_stream().try_collect().await.unwrap();
+    let blocks: Vec<_> = BlockStream::new(streams, &options, Cores::new(1)).into_stream().try_collect().await.unwrap();
     let mut patients = Vec::new();
     let mut seen = vec![BTreeMap::new(); tables.len()];
     for block in blocks {
@@ -109,6 +109,7 @@ proptest! {
 #[test]
 fn rows_out_of_order_are_refused() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let blocks = BlockStream::new(vec![stream(&[(2, 0), (1, 0)], &[2])], &ExecutionOptions::default()).into_stream();
+    let blocks = BlockStream::new(vec![stream(&[(2, 0), (1, 0)], &[2])], &ExecutionOptions::default(), Cores::new(1))
+        .into_stream();
     assert!(runtime.block_on(blocks.boxed().next()).unwrap().is_err());
 }

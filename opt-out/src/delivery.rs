@@ -14,11 +14,11 @@ use arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
 use futures::stream::{self, Stream};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 
-use crate::cores::Cores;
-use crate::decode::{GuardedBatch, ScanMetrics, ScanTask, decode_segment, disorder};
+use crate::cores::{Core, Cores};
+use crate::decode::{GuardedBatch, RowTaker, ScanMetrics, ScanTask, decode_segment, disorder};
 use crate::error::{Place, SourceError};
 use crate::patient_ids::PatientId;
 use crate::source::{Flow, SegmentRef};
@@ -31,6 +31,41 @@ struct Running {
     place: Place,
     ready: Receiver<Result<GuardedBatch, SourceError>>,
     thread: JoinHandle<()>,
+}
+
+/// Takes a segment's rows on its thread.
+struct ToChannel<'a> {
+    sender: &'a Sender<Result<GuardedBatch, SourceError>>,
+    /// None where no core is taken
+    cores: Option<Arc<Cores>>,
+    core: Option<Core>,
+}
+
+impl ToChannel<'_> {
+    /// Does something without the core, which others may need before it is done.
+    fn without_core<T>(&mut self, wait: impl FnOnce(&Sender<Result<GuardedBatch, SourceError>>) -> T) -> T {
+        self.core = None;
+        let waited = wait(self.sender);
+        self.core = self.cores.as_ref().map(Cores::hold_ahead);
+        waited
+    }
+}
+
+impl RowTaker for ToChannel<'_> {
+    fn take(&mut self, batch: GuardedBatch) -> Flow {
+        let sent = match self.sender.try_send(Ok(batch)) {
+            Ok(()) => return Flow::GoOn,
+            Err(TrySendError::Closed(_)) => return Flow::Stop,
+            Err(TrySendError::Full(batch)) => self.without_core(|sender| sender.blocking_send(batch)),
+        };
+        if sent.is_ok() { Flow::GoOn } else { Flow::Stop }
+    }
+
+    fn give_way(&mut self) {
+        if self.cores.as_ref().is_some_and(|cores| cores.are_wanted()) {
+            self.without_core(|_| ());
+        }
+    }
 }
 
 /// A partition's segments on their way.
@@ -94,21 +129,10 @@ impl Delivery {
                 }
                 // Where bytes come from far away, most of the time is spent waiting for them, and no core is taken for it.
                 let is_far_away = segment.file.stored().is_some_and(|file| file.is_far_away());
-                let hold = || (!is_far_away).then(|| cores.hold());
-                let mut core = hold();
-                let mut hand_on = |batch| match sender.try_send(Ok(batch)) {
-                    Ok(()) => Flow::GoOn,
-                    Err(TrySendError::Closed(_)) => Flow::Stop,
-                    Err(TrySendError::Full(batch)) => {
-                        // Whoever is to make room may need the core.
-                        core = None;
-                        let sent = sender.blocking_send(batch);
-                        core = hold();
-                        if sent.is_ok() { Flow::GoOn } else { Flow::Stop }
-                    }
-                };
-                let decoded = decode_segment(&task, &segment, &metrics, &mut hand_on);
-                drop(core);
+                let cores = (!is_far_away).then_some(cores);
+                let mut taker = ToChannel { sender: &sender, core: cores.as_ref().map(Cores::hold_ahead), cores };
+                let decoded = decode_segment(&task, &segment, &metrics, &mut taker);
+                drop(taker);
                 if let Err(error) = decoded {
                     // Nobody to tell is no failure: the plan was dropped.
                     let _ = sender.blocking_send(Err(error));

@@ -110,12 +110,27 @@ pub(crate) struct GuardedBatch {
     pub(crate) first_row: Option<u64>,
 }
 
+/// Takes what the guard lets through.
+pub(crate) trait RowTaker {
+    /// Takes rows, in order.
+    fn take(&mut self, batch: GuardedBatch) -> Flow;
+
+    /// A moment at which whoever waits for the thread's core may have it.
+    fn give_way(&mut self) {}
+}
+
+impl<F: FnMut(GuardedBatch) -> Flow> RowTaker for F {
+    fn take(&mut self, batch: GuardedBatch) -> Flow {
+        self(batch)
+    }
+}
+
 /// Reads one segment, blocking, and hands on what the permit and the predicate let through.
 pub(crate) fn decode_segment(
     task: &ScanTask,
     segment: &SegmentRef,
     metrics: &ScanMetrics,
-    hand_on: &mut dyn FnMut(GuardedBatch) -> Flow,
+    taker: &mut dyn RowTaker,
 ) -> Result<(), SourceError> {
     let columns = ReadColumns::of(task);
     let request = ReadRequest {
@@ -130,7 +145,7 @@ pub(crate) fn decode_segment(
         deciding: columns.deciding,
         batch_rows: task.batch_rows.max(1),
         timer: metrics.decode_time.timer(),
-        hand_on,
+        taker,
     };
     let decides = task.predicate.is_some() || !task.permit.hides_nothing();
     let read = if decides {
@@ -150,13 +165,13 @@ struct Passing<'a> {
     deciding: usize,
     batch_rows: usize,
     timer: ScopedTimerGuard<'a>,
-    hand_on: &'a mut dyn FnMut(GuardedBatch) -> Flow,
+    taker: &'a mut dyn RowTaker,
 }
 
 impl Passing<'_> {
     fn hand_on(&mut self, batch: GuardedBatch) -> Flow {
         self.timer.stop();
-        let flow = (self.hand_on)(batch);
+        let flow = self.taker.take(batch);
         self.timer.restart();
         flow
     }
@@ -187,6 +202,9 @@ impl RowSink for Passing<'_> {
     }
 
     fn decide(&mut self, raw: RawBatch) -> Result<Option<BooleanBuffer>, SourceError> {
+        self.timer.stop();
+        self.taker.give_way();
+        self.timer.restart();
         let (piece, mask) = self.guard.decide(&raw)?;
         self.pieces.push(piece).ok_or_else(|| self.guard.stopped())?;
         Ok(mask.map(|mask| mask.bits))

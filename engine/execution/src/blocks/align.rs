@@ -44,7 +44,7 @@ impl BlockStream {
         loop {
             self.fill().await?;
             {
-                let _core = self.cores.hold();
+                let _core = self.cores.hold_briefly();
                 let patients = self.cut();
                 if !patients.is_empty() {
                     return self.take(patients).map(Some);

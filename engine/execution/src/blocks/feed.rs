@@ -52,7 +52,7 @@ impl Feed {
         while let Some(batch) = self.stream.next().await {
             let batch = batch?;
             if batch.num_rows() > 0 {
-                let _core = self.cores.hold();
+                let _core = self.cores.hold_briefly();
                 let runs = runs(&batch)?;
                 self.pending.push_back(Pending { batch, runs, next_run: 0 });
                 return Ok(());

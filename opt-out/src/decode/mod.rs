@@ -5,6 +5,8 @@
 //!                     (everyone)              (permitted only from here on: by patient, then by row)
 //! ```
 //! Columns that decide which rows are wanted are read first, where a format can read the others for some rows alone.
+//! Where a predicate asks about one column of codes, it is asked once for each entry of the dictionary; for rows it is then
+//! a look at their keys, as bits, which are joined with the mask: a row that is hidden is never made, and never compared.
 
 mod columns;
 mod guard;

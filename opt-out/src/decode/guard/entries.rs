@@ -1,0 +1,120 @@
+//! What the predicate says of the entries of a dictionary, which is said once for all rows that have them.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, DictionaryArray, Int32Array};
+use arrow::datatypes::Int32Type;
+
+use super::mask::{Kept, Mask};
+use super::{Guard, stopped};
+use crate::error::SourceError;
+use crate::source::{CodedRows, RawBatch, RawColumn};
+
+/// A dictionary, and for which of its entries the predicate is true.
+pub(super) struct KnownEntries {
+    found: ArrayRef,
+    held: Option<Arc<[bool]>>,
+}
+
+/// Rows of codes, and for which of their entries the predicate is true, that of no value last.
+pub(super) struct ByEntry<'r> {
+    codes: &'r CodedRows,
+    held: Arc<[bool]>,
+}
+
+impl Guard<'_> {
+    /// Whether any of the next rows may be wanted, of which a column has only these entries, or no value. They are left
+    /// out only where nothing is hidden: what the policy removes is counted over all rows, whatever is asked of them.
+    pub(in crate::decode) fn may_want(
+        &mut self,
+        read: usize,
+        entries: &ArrayRef,
+        rows: usize,
+    ) -> Result<bool, SourceError> {
+        let tested = self.columns.tested.iter().position(|placed| placed.read == read);
+        let (Some(at), Some(predicate), true) = (
+            tested,
+            self.predicate.as_mut(),
+            self.task.permit.hides_nothing() && self.task.source.patient_key.is_some(),
+        ) else {
+            return Ok(true);
+        };
+        let Some(conformer) = self.tested.get_mut(at) else { return Ok(true) };
+        let each = each_entry(entries).ok_or_else(|| stopped(self.task, self.place))?;
+        let may = match conformer.conform(&RawColumn::Typed(each), entries.len() + 1) {
+            Ok(each) => predicate.may_hold(conformer.column(), &each),
+            // An entry that cannot be taken is a fault of the row that has it, if one has.
+            Err(_) => true,
+        };
+        if !may {
+            self.metrics.rows_pruned.add(rows);
+            self.tally.read(rows, rows);
+        }
+        Ok(may)
+    }
+
+    /// Where all that the predicate asks about is one column of codes: that column, and what it says of its entries. None
+    /// where an entry cannot be taken: whether a row has it is then looked at.
+    pub(super) fn by_entry<'r>(&mut self, raw: &'r RawBatch) -> Result<Option<ByEntry<'r>>, SourceError> {
+        let ([placed], [conformer], Some(predicate)) =
+            (self.columns.tested.as_slice(), self.tested.as_mut_slice(), self.predicate.as_mut())
+        else {
+            return Ok(None);
+        };
+        let Some(RawColumn::Codes(codes)) = raw.columns.get(placed.read) else { return Ok(None) };
+        let codes = codes.as_ref();
+        if let Some(known) = &self.entries
+            && Arc::ptr_eq(&known.found, codes.entries())
+        {
+            return Ok(known.held.clone().map(|held| ByEntry { codes, held }));
+        }
+        let each = each_entry(codes.entries()).ok_or_else(|| stopped(self.task, self.place))?;
+        let held = match conformer.conform(&RawColumn::Typed(each), codes.entries().len() + 1) {
+            Ok(each) => {
+                let held = predicate.evaluate_column(conformer.column(), &each);
+                Some(held.ok_or_else(|| stopped(self.task, self.place))?.iter().collect::<Arc<[bool]>>())
+            }
+            Err(_) => None,
+        };
+        self.entries = Some(KnownEntries { found: Arc::clone(codes.entries()), held: held.clone() });
+        Ok(held.map(|held| ByEntry { codes, held }))
+    }
+
+    /// Of rows that may be seen, those of which the predicate is true, which is known for each entry.
+    pub(super) fn wanted_of_codes(
+        &mut self,
+        permitted: Kept,
+        ByEntry { codes, held }: &ByEntry<'_>,
+    ) -> Result<(Kept, Vec<ArrayRef>), SourceError> {
+        let stopped = || stopped(self.task, self.place);
+        let [conformer] = self.tested.as_mut_slice() else { return Err(stopped()) };
+        let (of_none, of_entry) = held.split_last().ok_or_else(stopped)?;
+        let held = codes.holding(of_entry, *of_none);
+        let wanted = match &permitted.mask {
+            Some(mask) => Mask::new(&mask.bits & &held),
+            None => Mask::new(held),
+        };
+        let rows = wanted.bits.count_set_bits();
+        self.metrics.rows_removed_by_predicate.add(permitted.rows - rows);
+        let ids = match (permitted.ids, &permitted.mask) {
+            (Some(ids), Some(mask)) => {
+                // Of the bits those of the rows that may be seen, which are what there are ids of.
+                let bits =
+                    mask.filter().filter(&BooleanArray::new(wanted.bits.clone(), None)).map_err(|_| stopped())?;
+                let bits = bits.as_boolean_opt().ok_or_else(stopped)?.values().clone();
+                Some(Mask::new(bits).ids(ids).ok_or_else(stopped)?)
+            }
+            (Some(ids), None) => Some(wanted.ids(ids).ok_or_else(stopped)?),
+            (None, _) => None,
+        };
+        let array = codes.kept(&wanted.bits).ok_or_else(stopped)?;
+        let array = conformer.conform(&RawColumn::Typed(array), rows).map_err(|_| stopped())?;
+        Ok((Kept { ids, mask: Some(wanted), rows }, vec![array]))
+    }
+}
+
+/// A row of each entry, and one without a value.
+fn each_entry(entries: &ArrayRef) -> Option<ArrayRef> {
+    let keys: Int32Array = (0..i32::try_from(entries.len()).ok()?).map(Some).chain([None]).collect();
+    Some(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(entries)).ok()?))
+}

@@ -3,16 +3,18 @@
 //! ```text
 //! segments of a partition:  [0] ── decode ──► bounded channel ──┐
 //!                           [1] ── decode ──► bounded channel ──┼─► one after another, the order verified
-//!                           [2]    waits until [0] is delivered ┘   across the joints
+//!                           [2]    waits until [0] or [1] ends  ┘   across the joints
 //! ```
-//! Memory: segments in flight × what a channel holds, whatever the size of a segment.
+//! Memory: twice the segments that are decoded at a time × what a channel holds, whatever the size of a segment.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
 use futures::stream::{self, Stream};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
@@ -26,11 +28,36 @@ use crate::source::{Flow, SegmentRef};
 /// Bytes of decoded rows that a segment may hold ready.
 const READY_BYTES: usize = 4 << 20;
 
-/// A segment that is being decoded.
+/// A segment that is being decoded, or has been and waits to be delivered.
 struct Running {
     place: Place,
     ready: Receiver<Result<GuardedBatch, SourceError>>,
     thread: JoinHandle<()>,
+}
+
+/// How many segments are being decoded, and that one has ended: those before it may still be under way, and another can be
+/// begun.
+#[derive(Default)]
+struct Decoding {
+    segments: AtomicUsize,
+    ended: Notify,
+}
+
+/// One of them, until this is dropped.
+struct Decoded(Arc<Decoding>);
+
+impl Decoding {
+    fn begin(self: &Arc<Self>) -> Decoded {
+        self.segments.fetch_add(1, Ordering::SeqCst);
+        Decoded(Arc::clone(self))
+    }
+}
+
+impl Drop for Decoded {
+    fn drop(&mut self) {
+        self.0.segments.fetch_sub(1, Ordering::SeqCst);
+        self.0.ended.notify_one();
+    }
 }
 
 /// Takes a segment's rows on its thread.
@@ -74,6 +101,7 @@ struct Delivery {
     metrics: ScanMetrics,
     waiting: VecDeque<SegmentRef>,
     running: VecDeque<Running>,
+    decoding: Arc<Decoding>,
     in_flight: usize,
     cores: Arc<Cores>,
     last_patient: Option<PatientId>,
@@ -87,7 +115,8 @@ pub(crate) fn deliver(
     metrics: ScanMetrics,
 ) -> impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send {
     let (waiting, running) = (VecDeque::from(segments), VecDeque::new());
-    let delivery = Delivery { task, metrics, waiting, running, in_flight: in_flight.max(1), cores, last_patient: None };
+    let (decoding, in_flight) = (Arc::default(), in_flight.max(1));
+    let delivery = Delivery { task, metrics, waiting, running, decoding, in_flight, cores, last_patient: None };
     stream::try_unfold(delivery, |mut delivery| async move {
         let next = delivery.next().await?;
         Ok(next.map(|rows| (rows, delivery)))
@@ -102,7 +131,12 @@ impl Delivery {
             let Some(first) = self.running.front_mut() else {
                 return Ok(None);
             };
-            match first.ready.recv().await {
+            let received = tokio::select! {
+                biased;
+                received = first.ready.recv() => received,
+                () = self.decoding.ended.notified() => continue,
+            };
+            match received {
                 Some(batch) => {
                     let batch = batch?;
                     self.verify_joint(&batch)?;
@@ -117,12 +151,15 @@ impl Delivery {
 
     /// Starts decoding as many segments as may be in flight.
     fn start(&mut self) {
-        while self.running.len() < self.in_flight {
+        while self.running.len() < 2 * self.in_flight && self.decoding.segments.load(Ordering::SeqCst) < self.in_flight
+        {
             let Some(segment) = self.waiting.pop_front() else { return };
+            let decoded = self.decoding.begin();
             let (sender, ready) = channel(self.ready_batches());
             let (task, metrics, cores) = (Arc::clone(&self.task), self.metrics.clone(), Arc::clone(&self.cores));
             let place = segment.file.place().clone();
             let thread = tokio::task::spawn_blocking(move || {
+                let _decoded = decoded;
                 // Whoever wanted the rows may have gone before the thread came.
                 if sender.is_closed() {
                     return;

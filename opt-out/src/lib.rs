@@ -29,6 +29,7 @@ mod patient_order;
 mod policy;
 mod predicate;
 mod problem;
+mod processors;
 mod request;
 mod scan_counts;
 mod session;

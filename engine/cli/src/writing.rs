@@ -16,7 +16,7 @@ use crate::failure::Failure;
 pub(crate) const ENDED_EARLY: &str = "a thread ended early, so the answer is not written";
 
 /// Batches that may wait for the thread: each is as long as a block of patients.
-const WAITING_MAX: usize = 1;
+const WAITING_MAX: usize = 2;
 
 /// A dataset that is being written.
 pub(crate) struct DatasetWriting {

@@ -12,6 +12,10 @@ use crate::blame::{Blame, Worst};
 use crate::blocks::{Block, BlockStream};
 use crate::program::Program;
 
+/// Blocks that may be done, or wait for a core, beside those that are evaluated: while a slow one is waited for, and while
+/// their answers are written.
+const BLOCKS_READY: usize = 2;
+
 /// What a run counts.
 #[derive(Clone, Debug)]
 pub(crate) struct RunMetrics {
@@ -83,7 +87,7 @@ impl BlockRun {
                     task.join().await.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?
                 }
             })
-            .buffered(threads + 1);
+            .buffered(threads + BLOCKS_READY);
         let worst: Option<Worst> = None;
         let state = Some((Box::pin(results), worst));
         futures::stream::unfold(state, move |state| {

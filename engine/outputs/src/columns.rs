@@ -68,6 +68,9 @@ trait Values: Send {
     fn append(&mut self, rows: &ArrayRef) -> Result<(), Fault>;
 
     fn take(&mut self) -> ArrayRef;
+
+    /// Takes back what was taken and has been written, for its memory.
+    fn give_back(&mut self, _written: ArrayRef) {}
 }
 
 impl ChunkBuffer {
@@ -97,7 +100,7 @@ impl ChunkBuffer {
     pub(crate) fn append(
         &mut self,
         batch: &RecordBatch,
-        mut full: impl FnMut(RecordBatch) -> Result<(), OutputError>,
+        mut full: impl FnMut(&RecordBatch) -> Result<(), OutputError>,
     ) -> Result<(), OutputError> {
         self.check_names(batch)?;
         let mut begin = 0;
@@ -106,7 +109,12 @@ impl ChunkBuffer {
             self.append_rows(&batch.slice(begin, rows))?;
             begin += rows;
             if self.rows == CHUNK_ROWS {
-                full(self.take()?)?;
+                let chunk = self.take()?;
+                full(&chunk)?;
+                let (_, written, _) = chunk.into_parts();
+                for (column, written) in self.columns.iter_mut().zip(written) {
+                    column.values.give_back(written);
+                }
             }
         }
         Ok(())
@@ -238,15 +246,20 @@ impl Values for Booleans {
 struct Primitives<T: ArrowPrimitiveType> {
     values: Vec<T::Native>,
     nulls: NullBufferBuilder,
+    /// Memory for the values of the next chunk: pages that are new to a process cost more than to fill them
+    spare: Vec<T::Native>,
 }
 
 impl<T: ArrowPrimitiveType> Primitives<T> {
     fn new() -> Self {
-        Primitives { values: Vec::with_capacity(CHUNK_ROWS), nulls: NullBufferBuilder::new(CHUNK_ROWS) }
+        Primitives { values: Vec::new(), nulls: NullBufferBuilder::new(CHUNK_ROWS), spare: Vec::new() }
     }
 
     /// Adds rows, each value by itself: a loop without a branch, of which compilers make vector instructions.
     fn extend<S: ArrowPrimitiveType>(&mut self, rows: &PrimitiveArray<S>, each: impl Fn(S::Native) -> T::Native) {
+        if self.values.capacity() == 0 {
+            self.values.reserve_exact(CHUNK_ROWS);
+        }
         match rows.nulls().filter(|nulls| nulls.null_count() > 0) {
             None => {
                 self.values.extend(rows.values().iter().map(|value| each(*value)));
@@ -262,8 +275,19 @@ impl<T: ArrowPrimitiveType> Primitives<T> {
     }
 
     fn take(&mut self) -> ArrayRef {
-        let values = std::mem::replace(&mut self.values, Vec::with_capacity(CHUNK_ROWS));
+        let values = std::mem::replace(&mut self.values, std::mem::take(&mut self.spare));
         Arc::new(PrimitiveArray::<T>::new(values.into(), self.nulls.finish()))
+    }
+
+    fn give_back(&mut self, written: ArrayRef) {
+        let Some(array) = written.as_primitive_opt::<T>().cloned() else { return };
+        drop(written);
+        let (_, values, _) = array.into_parts();
+        // Whoever wrote the chunk may still have it; then there is nothing to take back.
+        if let Ok(mut values) = values.into_inner().into_vec() {
+            values.clear();
+            self.spare = values;
+        }
     }
 }
 
@@ -305,6 +329,10 @@ impl<T: ArrowPrimitiveType<Native: TryFrom<i64>>> Values for Ints<T> {
     fn take(&mut self) -> ArrayRef {
         self.values.take()
     }
+
+    fn give_back(&mut self, written: ArrayRef) {
+        self.values.give_back(written);
+    }
 }
 
 struct Floats(Primitives<Float64Type>);
@@ -317,6 +345,10 @@ impl Values for Floats {
 
     fn take(&mut self) -> ArrayRef {
         self.0.take()
+    }
+
+    fn give_back(&mut self, written: ArrayRef) {
+        self.0.give_back(written);
     }
 }
 
@@ -334,6 +366,10 @@ impl Values for Dates {
 
     fn take(&mut self) -> ArrayRef {
         self.0.take()
+    }
+
+    fn give_back(&mut self, written: ArrayRef) {
+        self.0.give_back(written);
     }
 }
 

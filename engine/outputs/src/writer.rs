@@ -198,7 +198,7 @@ impl OpenTable {
 
     fn write(&mut self, batch: &RecordBatch) -> Result<(), OutputError> {
         let OpenTable { buffer, encoder, blame, rows } = self;
-        buffer.append(batch, |chunk| encoder.write(&chunk).map_err(|fault| blame.explain(fault)))?;
+        buffer.append(batch, |chunk| encoder.write(chunk).map_err(|fault| blame.explain(fault)))?;
         *rows += batch.num_rows() as u64;
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! All code lists of a column in one pass: each row once, and each entry of a dictionary when a row first has it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef};
 use datafusion::common::{Result, internal_err};
+use hashbrown::HashMap;
 use peristyle_model::graph::Constant;
 
 use crate::program::TableIx;

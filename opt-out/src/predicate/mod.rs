@@ -6,7 +6,6 @@
 
 mod evaluate;
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{Between, BinaryExpr, Operator, TableProviderFilterPushDown};
 use datafusion::prelude::Expr;
 use datafusion::scalar::ScalarValue;
+use hashbrown::HashSet;
 
 pub(crate) use evaluate::PredicateState;
 

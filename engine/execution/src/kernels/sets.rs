@@ -1,10 +1,9 @@
 //! Membership in sets: constant ones, and those that `CombineAsSet` makes of a patient's rows.
 
-use std::collections::HashSet;
-
 use arrow::array::{Array, ArrowPrimitiveType, BooleanArray, BooleanBuilder, PrimitiveArray};
 use arrow::buffer::BooleanBuffer;
 use datafusion::common::{Result, internal_err};
+use hashbrown::HashSet;
 use peristyle_model::graph::Constant;
 
 use super::compare::by_entry;

@@ -32,19 +32,13 @@ impl Guard<'_> {
         rows: usize,
     ) -> Result<bool, SourceError> {
         let tested = self.columns.tested.iter().position(|placed| placed.read == read);
-        let (Some(at), Some(predicate), true) = (
-            tested,
-            self.predicate.as_mut(),
-            self.task.permit.hides_nothing() && self.task.source.patient_key.is_some(),
-        ) else {
+        let (Some(at), true) = (tested, self.task.permit.hides_nothing() && self.task.source.patient_key.is_some())
+        else {
             return Ok(true);
         };
-        let Some(conformer) = self.tested.get_mut(at) else { return Ok(true) };
-        let each = each_entry(entries).ok_or_else(|| stopped(self.task, self.place))?;
-        let may = match conformer.conform(&RawColumn::Typed(each), entries.len() + 1) {
-            Ok(each) => predicate.may_hold(conformer.column(), &each),
-            // An entry that cannot be taken is a fault of the row that has it, if one has.
-            Err(_) => true,
+        let may = match self.tested.as_slice() {
+            [_] => self.held_by_entry(entries)?.is_none_or(|held| held.contains(&true)),
+            _ => self.may_hold(at, entries)?,
         };
         if !may {
             self.metrics.rows_pruned.add(rows);
@@ -53,31 +47,43 @@ impl Guard<'_> {
         Ok(may)
     }
 
+    /// The same, where the predicate asks about more than this column.
+    fn may_hold(&mut self, at: usize, entries: &ArrayRef) -> Result<bool, SourceError> {
+        let (Some(predicate), Some(conformer)) = (&self.predicate, self.tested.get_mut(at)) else { return Ok(true) };
+        let each = each_entry(entries).ok_or_else(|| stopped(self.task, self.place))?;
+        // An entry that cannot be taken is a fault of the row that has it, if one has.
+        let each = conformer.conform(&RawColumn::Typed(each), entries.len() + 1).ok();
+        Ok(each.is_none_or(|each| predicate.may_hold(conformer.column(), &each)))
+    }
+
     /// Where all that the predicate asks about is one column of codes: that column, and what it says of its entries. None
     /// where an entry cannot be taken: whether a row has it is then looked at.
     pub(super) fn by_entry<'r>(&mut self, raw: &'r RawBatch) -> Result<Option<ByEntry<'r>>, SourceError> {
-        let ([placed], [conformer], Some(predicate)) =
-            (self.columns.tested.as_slice(), self.tested.as_mut_slice(), self.predicate.as_mut())
-        else {
-            return Ok(None);
-        };
+        let ([placed], Some(_)) = (self.columns.tested.as_slice(), &self.predicate) else { return Ok(None) };
         let Some(RawColumn::Codes(codes)) = raw.columns.get(placed.read) else { return Ok(None) };
-        let codes = codes.as_ref();
+        Ok(self.held_by_entry(codes.entries())?.map(|held| ByEntry { codes, held }))
+    }
+
+    /// For which of these entries of the only column that it asks about the predicate is true, and last whether it is for no
+    /// value. Found out once for a dictionary.
+    fn held_by_entry(&mut self, entries: &ArrayRef) -> Result<Option<Arc<[bool]>>, SourceError> {
         if let Some(known) = &self.entries
-            && Arc::ptr_eq(&known.found, codes.entries())
+            && Arc::ptr_eq(&known.found, entries)
         {
-            return Ok(known.held.clone().map(|held| ByEntry { codes, held }));
+            return Ok(known.held.clone());
         }
-        let each = each_entry(codes.entries()).ok_or_else(|| stopped(self.task, self.place))?;
-        let held = match conformer.conform(&RawColumn::Typed(each), codes.entries().len() + 1) {
+        let ([conformer], Some(predicate)) = (self.tested.as_mut_slice(), &self.predicate) else { return Ok(None) };
+        let stopped = || stopped(self.task, self.place);
+        let each = each_entry(entries).ok_or_else(stopped)?;
+        let held = match conformer.conform(&RawColumn::Typed(each), entries.len() + 1) {
             Ok(each) => {
-                let held = predicate.evaluate_column(conformer.column(), &each);
-                Some(held.ok_or_else(|| stopped(self.task, self.place))?.iter().collect::<Arc<[bool]>>())
+                let held = predicate.evaluate_column(conformer.column(), &each).ok_or_else(stopped)?;
+                Some(held.iter().collect::<Arc<[bool]>>())
             }
             Err(_) => None,
         };
-        self.entries = Some(KnownEntries { found: Arc::clone(codes.entries()), held: held.clone() });
-        Ok(held.map(|held| ByEntry { codes, held }))
+        self.entries = Some(KnownEntries { found: Arc::clone(entries), held: held.clone() });
+        Ok(held)
     }
 
     /// Of rows that may be seen, those of which the predicate is true, which is known for each entry.

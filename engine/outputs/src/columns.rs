@@ -266,9 +266,19 @@ impl<T: ArrowPrimitiveType> Primitives<T> {
                 self.nulls.append_n_non_nulls(rows.len());
             }
             Some(nulls) => {
-                let valued = rows.values().iter().zip(nulls.iter());
                 let zero = T::Native::default();
-                self.values.extend(valued.map(|(value, valid)| if valid { each(*value) } else { zero }));
+                let words = nulls.inner().bit_chunks().iter_padded();
+                for (values, valid) in rows.values().chunks(64).zip(words) {
+                    // Often all of them have a value, or none.
+                    if valid == 0 {
+                        self.values.resize(self.values.len() + values.len(), zero);
+                    } else if valid == u64::MAX {
+                        self.values.extend(values.iter().map(|value| each(*value)));
+                    } else {
+                        let valued = values.iter().enumerate();
+                        self.values.extend(valued.map(|(at, v)| if valid >> at & 1 == 1 { each(*v) } else { zero }));
+                    }
+                }
                 self.nulls.append_buffer(nulls);
             }
         }

@@ -33,7 +33,7 @@ pub(crate) fn aggregate(
         }
         (Aggregation::Min, source) => extreme(source, offsets, Ordering::Less),
         (Aggregation::Max, source) => extreme(source, offsets, Ordering::Greater),
-        (Aggregation::Sum, Vector::Int(array)) => sum_ints(array, offsets, faults),
+        (Aggregation::Sum, Vector::Int(array)) => Ok(sum_ints(array, offsets, faults)),
         (Aggregation::Sum, Vector::Float(array)) => Ok(sum_floats(array, offsets, faults)),
         (Aggregation::Mean, Vector::Float(array)) => Ok(mean_floats(array, offsets)),
         (Aggregation::Mean, Vector::Int(array)) => Ok(mean_ints(array, offsets)),
@@ -52,6 +52,21 @@ fn valid_values<T: ArrowPrimitiveType>(
     rows: RowRange,
 ) -> impl Iterator<Item = T::Native> + Clone {
     rows.filter(|row| array.is_valid(*row)).map(|row| array.value(row))
+}
+
+/// A value for each patient, of the rows of those who have any; none for the others.
+fn per_patient<T: ArrowPrimitiveType>(
+    offsets: &[u32],
+    mut value: impl FnMut(usize, RowRange) -> Option<T::Native>,
+) -> PrimitiveArray<T> {
+    let mut values = Vec::with_capacity(offsets.len());
+    let valid = BooleanBuffer::collect_bool(offsets.len().saturating_sub(1), |patient| {
+        let rows = offsets[patient] as usize..offsets[patient + 1] as usize;
+        let value = if rows.is_empty() { None } else { value(patient, rows) };
+        values.push(value.unwrap_or_default());
+        value.is_some()
+    });
+    PrimitiveArray::new(values.into(), Some(NullBuffer::new(valid)).filter(|nulls| nulls.null_count() > 0))
 }
 
 fn per_patient_count(offsets: &[u32], count: impl Fn(RowRange) -> usize) -> Int64Array {
@@ -84,24 +99,20 @@ fn count_distinct(source: &Vector, offsets: &[u32]) -> Result<Int64Array> {
     })
 }
 
-/// For each patient the row with the extreme value; `better` is how it compares to the others.
-fn extreme_rows(
-    offsets: &[u32],
+/// Of a patient's rows the one with the extreme value; `better` is how it compares to the others.
+fn extreme_row(
+    rows: RowRange,
     is_valid: impl Fn(usize) -> bool,
     compare: impl Fn(usize, usize) -> Ordering,
     better: Ordering,
-) -> Vec<Option<u32>> {
-    ranges(offsets)
-        .map(|rows| {
-            let mut best = None;
-            for row in rows {
-                if is_valid(row) && best.is_none_or(|best| compare(row, best) == better) {
-                    best = Some(row);
-                }
-            }
-            best.map(|row| row as u32)
-        })
-        .collect()
+) -> Option<usize> {
+    let mut best = None;
+    for row in rows {
+        if is_valid(row) && best.is_none_or(|best| compare(row, best) == better) {
+            best = Some(row);
+        }
+    }
+    best
 }
 
 fn extreme_values<T: ArrowPrimitiveType>(
@@ -111,8 +122,8 @@ fn extreme_values<T: ArrowPrimitiveType>(
     compare: impl Fn(T::Native, T::Native) -> Ordering,
 ) -> PrimitiveArray<T> {
     let values = array.values();
-    let best = extreme_rows(offsets, |row| array.is_valid(row), |row, best| compare(values[row], values[best]), better);
-    best.into_iter().map(|row| row.map(|row| values[row as usize])).collect()
+    let compare = |row, best| compare(values[row], values[best]);
+    per_patient(offsets, |_, rows| extreme_row(rows, |row| array.is_valid(row), compare, better).map(|row| values[row]))
 }
 
 fn extreme(source: &Vector, offsets: &[u32], better: Ordering) -> Result<Vector> {
@@ -128,8 +139,9 @@ fn extreme(source: &Vector, offsets: &[u32], better: Ordering) -> Result<Vector>
                 _ if column.keys.value(row) == column.keys.value(best) => Ordering::Equal,
                 (row, best) => row.cmp(&best),
             };
-            let best = extreme_rows(offsets, |row| array.is_valid(row), compare, better);
-            let keys: Int32Array = best.into_iter().map(|row| row.map(|row| column.keys.value(row as usize))).collect();
+            let keys: Int32Array = per_patient(offsets, |_, rows| {
+                extreme_row(rows, |row| array.is_valid(row), compare, better).map(|row| column.keys.value(row))
+            });
             Vector::Str(str_array(keys, array.values().clone()))
         }
         Vector::Bool(_) | Vector::Null | Vector::Constant(_) => {
@@ -138,42 +150,39 @@ fn extreme(source: &Vector, offsets: &[u32], better: Ordering) -> Result<Vector>
     })
 }
 
-fn sum_ints(array: &Int64Array, offsets: &[u32], faults: &mut FaultRows) -> Result<Vector> {
-    let mut sums = Vec::with_capacity(offsets.len());
-    for (patient, rows) in ranges(offsets).enumerate() {
-        // 128 bits hold the sum of any number of rows that fits in memory, so that order cannot matter.
-        let (sum, count) =
-            valid_values(array, rows).fold((0i128, 0usize), |(sum, count), value| (sum + i128::from(value), count + 1));
+/// Their sum and number. 128 bits hold the sum of any number of rows that fits in memory, so that order cannot matter.
+fn sum_and_count(array: &Int64Array, rows: RowRange) -> (i128, usize) {
+    valid_values(array, rows).fold((0, 0), |(sum, count), value| (sum + i128::from(value), count + 1))
+}
+
+fn sum_ints(array: &Int64Array, offsets: &[u32], faults: &mut FaultRows) -> Vector {
+    Vector::Int(per_patient(offsets, |patient, rows| {
+        let (sum, count) = sum_and_count(array, rows);
         let fitting = i64::try_from(sum);
         if fitting.is_err() {
             faults.note(patient, Fault::IntOverflow);
         }
-        sums.push(fitting.ok().filter(|_| count > 0));
-    }
-    Ok(Vector::Int(sums.into()))
+        fitting.ok().filter(|_| count > 0)
+    }))
 }
 
 fn mean_ints(array: &Int64Array, offsets: &[u32]) -> Vector {
-    let means = ranges(offsets).map(|rows| {
-        let (sum, count) =
-            valid_values(array, rows).fold((0i128, 0usize), |(sum, count), value| (sum + i128::from(value), count + 1));
+    Vector::Float(per_patient(offsets, |_, rows| {
+        let (sum, count) = sum_and_count(array, rows);
         (count > 0).then(|| sum as f64 / count as f64)
-    });
-    Vector::Float(means.collect::<Vec<_>>().into())
+    }))
 }
 
 fn sum_floats(array: &Float64Array, offsets: &[u32], faults: &mut FaultRows) -> Vector {
-    let sums = ranges(offsets).enumerate().map(|(patient, rows)| {
+    Vector::Float(per_patient(offsets, |patient, rows| {
         let values = valid_values(array, rows);
         values.clone().next()?;
         exact_sum(values).inspect_err(|fault| faults.note(patient, *fault)).ok()
-    });
-    Vector::Float(sums.collect::<Vec<_>>().into())
+    }))
 }
 
 fn mean_floats(array: &Float64Array, offsets: &[u32]) -> Vector {
-    let means = ranges(offsets).map(|rows| exact_mean(valid_values(array, rows)));
-    Vector::Float(means.collect::<Vec<_>>().into())
+    Vector::Float(per_patient(offsets, |_, rows| exact_mean(valid_values(array, rows))))
 }
 
 /// Whether each patient has a row.

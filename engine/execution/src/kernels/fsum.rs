@@ -41,8 +41,21 @@ fn finite(sum: f64) -> Computed<f64> {
     if sum.is_finite() { Ok(sum) } else { Err(Fault::FloatOverflow) }
 }
 
-fn sum_of_parts(values: impl Iterator<Item = f64>) -> f64 {
-    let mut parts: Vec<f64> = Vec::new();
+fn sum_of_parts(mut values: impl Iterator<Item = f64>) -> f64 {
+    let Some(mut sum) = values.next() else { return 0.0 };
+    // As long as nothing is lost, there is one part, and no list of them.
+    for value in values.by_ref() {
+        let (high, low) = two_sum(sum, value);
+        if low != 0.0 {
+            return sum_of_more_parts(vec![low, high], values);
+        }
+        sum = high;
+    }
+    sum
+}
+
+/// Goes on from parts, smallest first.
+fn sum_of_more_parts(mut parts: Vec<f64>, values: impl Iterator<Item = f64>) -> f64 {
     for value in values {
         let mut carried = value;
         let mut kept = 0;

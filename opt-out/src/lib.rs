@@ -47,7 +47,7 @@ pub use error::{Place, SourceError, ValueProblem};
 pub use examine::{ColumnReport, FoundTable, Month, Months, TableReport, ViewNeeds, WantedTable, examine};
 pub use guarded_table::GuardedTable;
 pub use patient_ids::{PatientId, PatientIds, patient_id_type};
-pub use peristyle_policy::patients::KeyType;
+pub use peristyle_policy::patients::{KeyType, PatientKey};
 pub use policy::{
     PolicyRun, RegisterError, Removed, ScanPermit, TableRemovals, VerifiedPolicy, VerifiedRegister, link_registers,
     read_link, read_registers,

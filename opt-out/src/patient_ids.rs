@@ -74,13 +74,18 @@ impl PatientIds {
 
     /// The key of a row below [`len`](Self::len); `None` beyond.
     pub fn get(&self, row: usize) -> Option<PatientId> {
+        self.key(row).map(PatientId::from)
+    }
+
+    /// The same, not copied.
+    pub fn key(&self, row: usize) -> Option<PatientKey<'_>> {
         if row >= self.len() {
             return None;
         }
         Some(match self {
-            Self::Int(keys) => PatientId::Int(keys.value(row)),
-            Self::Bytes16(keys) => PatientId::Bytes16(bytes16(keys.value(row))),
-            Self::Text(keys) => PatientId::Text(keys.value(row).into()),
+            Self::Int(keys) => PatientKey::Int(keys.value(row)),
+            Self::Bytes16(keys) => PatientKey::Bytes16(keys.value(row).first_chunk()?),
+            Self::Text(keys) => PatientKey::Text(keys.value(row)),
         })
     }
 
@@ -266,9 +271,19 @@ fn runs<'k, K: Ord + ?Sized + 'k>(
     true
 }
 
+impl From<PatientKey<'_>> for PatientId {
+    fn from(key: PatientKey<'_>) -> Self {
+        match key {
+            PatientKey::Int(key) => Self::Int(key),
+            PatientKey::Bytes16(key) => Self::Bytes16(*key),
+            PatientKey::Text(key) => Self::Text(key.into()),
+        }
+    }
+}
+
 impl PatientId {
     /// As the policy's sets take it.
-    pub(crate) fn as_key(&self) -> PatientKey<'_> {
+    pub fn as_key(&self) -> PatientKey<'_> {
         match self {
             Self::Int(key) => PatientKey::Int(*key),
             Self::Bytes16(key) => PatientKey::Bytes16(key),

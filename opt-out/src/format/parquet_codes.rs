@@ -9,8 +9,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanBufferBuilder, NullBufferBuilder, StringBuilder};
-use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::array::{ArrayRef, BooleanBufferBuilder, NullBufferBuilder, StringArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use parquet::basic::{Encoding, PageType, Type};
 use parquet::column::page::{Page, PageReader};
 use parquet::errors::{ParquetError, Result};
@@ -80,7 +80,7 @@ impl<R: ChunkReader> CodeColumn<R> {
         if !matches!(encoding, Encoding::PLAIN | Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY) {
             return Err(damaged());
         }
-        let entries = Arc::new(entries(&buf, num_values as usize)?.finish());
+        let entries = Arc::new(entries(&buf, num_values as usize)?);
         let optional = column.column_descr().max_def_level() > 0;
         Ok(Self { pages, optional, rows, entries, page: KeysOfPage::default() })
     }
@@ -115,16 +115,20 @@ impl<R: ChunkReader> CodeColumn<R> {
 }
 
 /// Strings with their lengths before them.
-fn entries(mut bytes: &[u8], count: usize) -> Result<StringBuilder> {
-    let mut entries = StringBuilder::with_capacity(count.min(bytes.len()), bytes.len());
+fn entries(mut bytes: &[u8], count: usize) -> Result<StringArray> {
+    let mut ends = Vec::with_capacity(count.min(bytes.len()) + 1);
+    let mut text = Vec::with_capacity(bytes.len());
+    ends.push(0);
     for _ in 0..count {
         let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
         let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| damaged())?;
         let (entry, rest) = rest.split_at_checked(length).ok_or_else(damaged)?;
-        entries.append_value(std::str::from_utf8(entry).map_err(|_| damaged())?);
+        text.extend_from_slice(entry);
+        ends.push(i32::try_from(text.len()).map_err(|_| damaged())?);
         bytes = rest;
     }
-    Ok(entries)
+    // Looks at all of the text, once. What it says of a text that is none may hold a part of it.
+    StringArray::try_new(OffsetBuffer::new(ends.into()), text.into(), None).map_err(|_| damaged())
 }
 
 impl KeysOfPage {
@@ -277,7 +281,7 @@ fn unpack_run(packed: &[u8], width: usize, count: usize, numbers: &mut Vec<i32>)
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use arrow::array::{AsArray, RecordBatch, StringArray};
+    use arrow::array::{AsArray, RecordBatch};
     use arrow::datatypes::Int32Type;
     use bytes::Bytes;
     use parquet::arrow::ArrowWriter;

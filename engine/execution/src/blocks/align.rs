@@ -7,11 +7,17 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::Stream;
 use futures::future::try_join_all;
 use futures::stream::try_unfold;
-use peristyle_opt_out::{Cores, PatientId};
+use peristyle_opt_out::{Cores, PatientId, PatientKey};
 
 use super::Block;
-use super::feed::Feed;
+use super::feed::{Arrived, Feed};
 use crate::options::ExecutionOptions;
+
+/// The patients of a block, and for each table where the rows of each begin, and the end of the last.
+struct Cut {
+    patients: Vec<PatientId>,
+    offsets: Vec<Vec<u32>>,
+}
 
 /// The blocks of a set of tables, each ordered by patient.
 pub(crate) struct BlockStream {
@@ -45,21 +51,21 @@ impl BlockStream {
             self.fill().await?;
             {
                 let _core = self.cores.hold_briefly();
-                let patients = self.cut();
-                if !patients.is_empty() {
-                    return self.take(patients).map(Some);
+                let cut = self.cut();
+                if !cut.patients.is_empty() {
+                    return self.take(cut).map(Some);
                 }
             }
             // All that has arrived belongs to a patient of whom more may come: wait for the tables that hold it up.
             match self.bound() {
                 None => return Ok(None),
-                Some(bound) => self.pull_behind(bound.cloned()).await?,
+                Some(bound) => self.pull_behind(bound.map(PatientId::from)).await?,
             }
         }
     }
 
     /// All rows of patients below this one have arrived; below none, of nobody. `None`: of all patients.
-    fn bound(&self) -> Option<Option<&PatientId>> {
+    fn bound(&self) -> Option<Option<PatientKey<'_>>> {
         self.feeds.iter().filter_map(Feed::complete_below).min()
     }
 
@@ -72,7 +78,7 @@ impl BlockStream {
         {
             match self.bound() {
                 None => break,
-                Some(bound) => self.pull_behind(bound.cloned()).await?,
+                Some(bound) => self.pull_behind(bound.map(PatientId::from)).await?,
             }
         }
         Ok(())
@@ -80,7 +86,7 @@ impl BlockStream {
 
     /// Waits for the tables that hold up the bound.
     async fn pull_behind(&mut self, bound: Option<PatientId>) -> Result<()> {
-        self.pull_where(|feed| feed.complete_below() == Some(bound.as_ref())).await
+        self.pull_where(|feed| feed.complete_below() == Some(bound.as_ref().map(PatientId::as_key))).await
     }
 
     async fn pull_where(&mut self, waiting: impl Fn(&Feed) -> bool) -> Result<()> {
@@ -89,39 +95,42 @@ impl BlockStream {
         Ok(())
     }
 
-    /// The patients of the next block: those of whom every row has arrived, as many as fit.
-    fn cut(&self) -> Vec<PatientId> {
+    /// The next block: the patients of whom every row has arrived, as many as fit.
+    fn cut(&self) -> Cut {
         let bound = self.bound();
-        let mut arrived: Vec<_> = self.feeds.iter().map(|feed| feed.arrived().peekable()).collect();
+        let mut arrived: Vec<_> = self.feeds.iter().map(Feed::arrived).collect();
         let mut patients = Vec::new();
+        let mut offsets = vec![vec![0_u32]; self.feeds.len()];
+        let mut rows_of: Vec<u32> = vec![0; self.feeds.len()];
         let mut rows = 0usize;
         while patients.len() < self.patients_max {
-            let Some(patient) = arrived.iter_mut().filter_map(|runs| runs.peek().map(|run| run.0)).min() else {
+            let Some(patient) = arrived.iter().filter_map(Arrived::key).min() else {
                 break;
             };
             if bound.is_some_and(|bound| Some(patient) >= bound) {
                 break;
             }
-            let mut patient_rows = 0usize;
-            for runs in &mut arrived {
-                while let Some((_, run_rows)) = runs.next_if(|run| run.0 == patient) {
-                    patient_rows += run_rows as usize;
-                }
+            for (rows, arrived) in rows_of.iter_mut().zip(&mut arrived) {
+                *rows = arrived.rows_of(patient);
             }
             // A patient is never split, however many rows there are.
-            if !patients.is_empty() && rows + patient_rows > self.rows_max {
+            let rows_then = rows + rows_of.iter().map(|rows| *rows as usize).sum::<usize>();
+            if !patients.is_empty() && rows_then > self.rows_max {
                 break;
             }
-            rows += patient_rows;
-            patients.push(patient.clone());
+            rows = rows_then;
+            patients.push(patient.into());
+            for (offsets, rows) in offsets.iter_mut().zip(&rows_of) {
+                offsets.push(offsets.last().copied().unwrap_or(0) + rows);
+            }
         }
-        patients
+        Cut { patients, offsets }
     }
 
-    fn take(&mut self, patients: Vec<PatientId>) -> Result<Block> {
+    fn take(&mut self, Cut { patients, offsets }: Cut) -> Result<Block> {
         debug_assert!(self.done_to.as_ref() < patients.first(), "blocks are in order of patients");
         self.done_to = patients.last().cloned();
-        let tables = self.feeds.iter_mut().map(|feed| feed.take(&patients)).collect::<Result<_>>()?;
-        Ok(Block { patients: patients.into(), tables })
+        let tables = self.feeds.iter_mut().zip(offsets).map(|(feed, offsets)| feed.take(offsets));
+        Ok(Block { patients: patients.into(), tables: tables.collect::<Result<_>>()? })
     }
 }

@@ -8,28 +8,19 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
-use peristyle_opt_out::{Cores, PatientId, PatientIds, joined};
+use peristyle_opt_out::{Cores, PatientIds, PatientKey, joined};
 
 use super::TableBlock;
-
-/// Rows of one patient within a batch.
-struct Run {
-    patient: PatientId,
-    end: u32,
-}
 
 /// A batch of which some rows have been used.
 struct Pending {
     batch: RecordBatch,
-    runs: Vec<Run>,
-    /// Runs before this one have been used
-    next_run: usize,
-}
-
-impl Pending {
-    fn start(&self) -> u32 {
-        if self.next_run == 0 { 0 } else { self.runs[self.next_run - 1].end }
-    }
+    ids: PatientIds,
+    /// Where the rows of each patient end
+    ends: Vec<u32>,
+    /// Patients before this one, and rows before this one, have been used
+    patients_used: usize,
+    rows_used: u32,
 }
 
 /// A table's stream and the rows that have arrived but have not been cut into a block.
@@ -39,6 +30,16 @@ pub(super) struct Feed {
     schema: SchemaRef,
     pending: VecDeque<Pending>,
     exhausted: bool,
+}
+
+/// A look ahead at the patients whose rows have arrived, one after another.
+pub(super) struct Arrived<'f> {
+    pending: std::collections::vec_deque::Iter<'f, Pending>,
+    at: Option<&'f Pending>,
+    patient: usize,
+    start: u32,
+    /// Whose the next rows are; none, when all have been looked at
+    key: Option<PatientKey<'f>>,
 }
 
 impl Feed {
@@ -53,8 +54,7 @@ impl Feed {
             let batch = batch?;
             if batch.num_rows() > 0 {
                 let _core = self.cores.hold_briefly();
-                let runs = runs(&batch)?;
-                self.pending.push_back(Pending { batch, runs, next_run: 0 });
+                self.pending.push_back(Pending::new(batch)?);
                 return Ok(());
             }
         }
@@ -64,12 +64,12 @@ impl Feed {
 
     /// Rows that have arrived and are not used.
     pub(super) fn rows_len(&self) -> usize {
-        self.pending.iter().map(|pending| pending.batch.num_rows() - pending.start() as usize).sum()
+        self.pending.iter().map(|pending| pending.batch.num_rows() - pending.rows_used as usize).sum()
     }
 
     /// Patients of whom rows have arrived that are not used; one may count twice, in two batches.
     pub(super) fn patients_len(&self) -> usize {
-        self.pending.iter().map(|pending| pending.runs.len() - pending.next_run).sum()
+        self.pending.iter().map(|pending| pending.ends.len() - pending.patients_used).sum()
     }
 
     /// Whether rows have arrived that are not used.
@@ -82,56 +82,38 @@ impl Feed {
     }
 
     /// All rows of patients below this one have arrived; below none, of nobody. `None`: of every patient.
-    pub(super) fn complete_below(&self) -> Option<Option<&PatientId>> {
+    pub(super) fn complete_below(&self) -> Option<Option<PatientKey<'_>>> {
         if self.exhausted {
             return None;
         }
-        let last = self.pending.back().and_then(|pending| pending.runs.last());
-        Some(last.map(|run| &run.patient))
+        Some(self.pending.back().and_then(|pending| pending.ids.key(pending.batch.num_rows() - 1)))
     }
 
-    /// The patients that have arrived with their number of rows; a patient may come twice, in two batches.
-    pub(super) fn arrived(&self) -> impl Iterator<Item = (&PatientId, u32)> {
-        self.pending.iter().flat_map(|pending| {
-            let mut start = pending.start();
-            pending.runs[pending.next_run..].iter().map(move |run| {
-                let rows = run.end - start;
-                start = run.end;
-                (&run.patient, rows)
-            })
-        })
+    /// The patients that have arrived and are not used.
+    pub(super) fn arrived(&self) -> Arrived<'_> {
+        let mut arrived = Arrived { pending: self.pending.iter(), at: None, patient: 0, start: 0, key: None };
+        arrived.go_on();
+        arrived
     }
 
-    /// Takes the rows of these patients, ascending; every row that has arrived of a patient up to the last of them.
-    pub(super) fn take(&mut self, patients: &[PatientId]) -> Result<TableBlock> {
+    /// Takes the next rows; `offsets` says where those of each patient begin, and where the last end.
+    pub(super) fn take(&mut self, offsets: Vec<u32>) -> Result<TableBlock> {
+        let mut wanted = offsets.last().copied().unwrap_or(0);
         let mut slices = Vec::new();
-        let mut offsets = Vec::with_capacity(patients.len() + 1);
-        offsets.push(0u32);
-        let mut rows_before = 0u32;
-        let mut place = 0;
-        let last = patients.last();
-        while let Some(front) = self.pending.front_mut() {
-            let start = front.start();
-            while let Some(run) = front.runs.get(front.next_run)
-                && Some(&run.patient) <= last
-            {
-                while place < patients.len() && patients[place] < run.patient {
-                    place += 1;
-                    offsets.push(rows_before + front.start() - start);
-                }
-                front.next_run += 1;
+        while wanted > 0 {
+            let Some(front) = self.pending.front_mut() else {
+                return internal_err!("a block wants more rows than arrived");
+            };
+            let rows = wanted.min(front.batch.num_rows() as u32 - front.rows_used);
+            slices.push(front.batch.slice(front.rows_used as usize, rows as usize));
+            front.rows_used += rows;
+            wanted -= rows;
+            if front.rows_used as usize == front.batch.num_rows() {
+                self.pending.pop_front();
+            } else {
+                front.patients_used = front.ends.partition_point(|end| *end <= front.rows_used);
             }
-            let end = front.start();
-            if end > start {
-                slices.push(front.batch.slice(start as usize, (end - start) as usize));
-                rows_before += end - start;
-            }
-            if front.next_run < front.runs.len() {
-                break;
-            }
-            self.pending.pop_front();
         }
-        offsets.resize(patients.len() + 1, rows_before);
         let batch = match slices.len() {
             0 => RecordBatch::new_empty(self.schema.clone()),
             1 => slices.swap_remove(0),
@@ -146,15 +128,50 @@ impl Feed {
     }
 }
 
-/// Where the rows of each patient end.
-fn runs(batch: &RecordBatch) -> Result<Vec<Run>> {
-    let Some(ids) = PatientIds::of(batch.column(0)) else {
-        return internal_err!("a scan's first column is not the patient, or a row has none");
-    };
-    let mut runs: Vec<Run> = Vec::new();
-    let in_order = ids.runs(|end| {
-        // A run has at least one row.
-        runs.extend(ids.get(end - 1).map(|patient| Run { patient, end: end as u32 }));
-    });
-    if in_order { Ok(runs) } else { internal_err!("a scan's rows are not in order of patients") }
+impl Pending {
+    fn new(batch: RecordBatch) -> Result<Self> {
+        let Some(ids) = PatientIds::of(batch.column(0)) else {
+            return internal_err!("a scan's first column is not the patient, or a row has none");
+        };
+        let mut ends = Vec::new();
+        if !ids.runs(|end| ends.push(end as u32)) {
+            return internal_err!("a scan's rows are not in order of patients");
+        }
+        Ok(Pending { batch, ids, ends, patients_used: 0, rows_used: 0 })
+    }
+}
+
+impl<'f> Arrived<'f> {
+    /// Whose the next rows are.
+    pub(super) fn key(&self) -> Option<PatientKey<'f>> {
+        self.key
+    }
+
+    /// How many rows this patient has, who may come again in the next batch; goes on to the one after.
+    pub(super) fn rows_of(&mut self, patient: PatientKey<'_>) -> u32 {
+        let mut rows = 0;
+        while self.key == Some(patient)
+            && let Some(at) = self.at
+            && let Some(end) = at.ends.get(self.patient)
+        {
+            rows += end - self.start;
+            (self.patient, self.start) = (self.patient + 1, *end);
+            self.go_on();
+        }
+        rows
+    }
+
+    /// Looks at the patient at hand, or at the first one of the next batch.
+    fn go_on(&mut self) {
+        self.key = loop {
+            if let Some(at) = self.at
+                && self.patient < at.ends.len()
+            {
+                // The first of its rows.
+                break at.ids.key(self.start as usize);
+            }
+            let Some(next) = self.pending.next() else { break None };
+            (self.at, self.patient, self.start) = (Some(next), next.patients_used, next.rows_used);
+        };
+    }
 }

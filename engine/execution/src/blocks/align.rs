@@ -7,7 +7,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::Stream;
 use futures::future::try_join_all;
 use futures::stream::try_unfold;
-use peristyle_opt_out::{Cores, PatientId, PatientKey};
+use peristyle_opt_out::{Cores, PatientId, PatientIds, PatientKey};
 
 use super::Block;
 use super::feed::{Arrived, Feed};
@@ -51,7 +51,7 @@ impl BlockStream {
             self.fill().await?;
             {
                 let _core = self.cores.hold_briefly();
-                let cut = self.cut();
+                let cut = self.cut()?;
                 if !cut.patients.is_empty() {
                     return self.take(cut).map(Some);
                 }
@@ -96,12 +96,27 @@ impl BlockStream {
     }
 
     /// The next block: the patients of whom every row has arrived, as many as fit.
-    fn cut(&self) -> Cut {
-        let bound = self.bound();
-        let mut arrived: Vec<_> = self.feeds.iter().map(Feed::arrived).collect();
+    fn cut(&self) -> Result<Cut> {
+        if self.feeds.iter().all(Feed::is_of_ints) {
+            let int = |key: PatientKey<'_>| if let PatientKey::Int(key) = key { Some(key) } else { None };
+            let bound = self.bound().map(|bound| bound.and_then(int));
+            let key_of =
+                |ids: &PatientIds, row| if let PatientIds::Int(keys) = ids { Some(keys.value(row)) } else { None };
+            return self.cut_by(bound, key_of, PatientId::Int);
+        }
+        self.cut_by(self.bound(), PatientIds::key, PatientId::from)
+    }
+
+    fn cut_by<'f, K: Copy + Ord>(
+        &'f self,
+        bound: Option<Option<K>>,
+        key_of: impl Fn(&'f PatientIds, usize) -> Option<K> + Copy,
+        id: impl Fn(K) -> PatientId,
+    ) -> Result<Cut> {
+        let mut arrived = self.feeds.iter().map(|feed| feed.arrived(key_of)).collect::<Result<Vec<_>>>()?;
         let mut patients = Vec::new();
         let mut offsets = vec![vec![0_u32]; self.feeds.len()];
-        let mut rows_of: Vec<u32> = vec![0; self.feeds.len()];
+        let mut ends: Vec<u32> = vec![0; self.feeds.len()];
         let mut rows = 0usize;
         while patients.len() < self.patients_max {
             let Some(patient) = arrived.iter().filter_map(Arrived::key).min() else {
@@ -110,21 +125,19 @@ impl BlockStream {
             if bound.is_some_and(|bound| Some(patient) >= bound) {
                 break;
             }
-            for (rows, arrived) in rows_of.iter_mut().zip(&mut arrived) {
-                *rows = arrived.rows_of(patient);
+            for (end, arrived) in ends.iter_mut().zip(&mut arrived) {
+                let rows_of_patient = arrived.rows_of(patient)?;
+                *end += rows_of_patient;
+                rows += rows_of_patient as usize;
             }
             // A patient is never split, however many rows there are.
-            let rows_then = rows + rows_of.iter().map(|rows| *rows as usize).sum::<usize>();
-            if !patients.is_empty() && rows_then > self.rows_max {
+            if !patients.is_empty() && rows > self.rows_max {
                 break;
             }
-            rows = rows_then;
-            patients.push(patient.into());
-            for (offsets, rows) in offsets.iter_mut().zip(&rows_of) {
-                offsets.push(offsets.last().copied().unwrap_or(0) + rows);
-            }
+            patients.push(id(patient));
+            offsets.iter_mut().zip(&ends).for_each(|(offsets, end)| offsets.push(*end));
         }
-        Cut { patients, offsets }
+        Ok(Cut { patients, offsets })
     }
 
     fn take(&mut self, Cut { patients, offsets }: Cut) -> Result<Block> {

@@ -32,14 +32,15 @@ pub(super) struct Feed {
     exhausted: bool,
 }
 
-/// A look ahead at the patients whose rows have arrived, one after another.
-pub(super) struct Arrived<'f> {
+/// A look ahead at the patients whose rows have arrived, one after another, by keys that are quick to compare.
+pub(super) struct Arrived<'f, K, F> {
     pending: std::collections::vec_deque::Iter<'f, Pending>,
+    key_of: F,
     at: Option<&'f Pending>,
     patient: usize,
     start: u32,
     /// Whose the next rows are; none, when all have been looked at
-    key: Option<PatientKey<'f>>,
+    key: Option<K>,
 }
 
 impl Feed {
@@ -89,11 +90,21 @@ impl Feed {
         Some(self.pending.back().and_then(|pending| pending.ids.key(pending.batch.num_rows() - 1)))
     }
 
-    /// The patients that have arrived and are not used.
-    pub(super) fn arrived(&self) -> Arrived<'_> {
-        let mut arrived = Arrived { pending: self.pending.iter(), at: None, patient: 0, start: 0, key: None };
-        arrived.go_on();
-        arrived
+    /// The patients that have arrived and are not used. `key_of` gives the key of a row, which must have one.
+    pub(super) fn arrived<'f, K, F>(&'f self, key_of: F) -> Result<Arrived<'f, K, F>>
+    where
+        K: Copy + Ord,
+        F: Fn(&'f PatientIds, usize) -> Option<K>,
+    {
+        let pending = self.pending.iter();
+        let mut arrived = Arrived { pending, key_of, at: None, patient: 0, start: 0, key: None };
+        arrived.go_on()?;
+        Ok(arrived)
+    }
+
+    /// Whether all patients that have arrived are known by integers.
+    pub(super) fn is_of_ints(&self) -> bool {
+        self.pending.iter().all(|pending| matches!(pending.ids, PatientIds::Int(_)))
     }
 
     /// Takes the next rows; `offsets` says where those of each patient begin, and where the last end.
@@ -141,14 +152,14 @@ impl Pending {
     }
 }
 
-impl<'f> Arrived<'f> {
+impl<'f, K: Copy + Ord, F: Fn(&'f PatientIds, usize) -> Option<K>> Arrived<'f, K, F> {
     /// Whose the next rows are.
-    pub(super) fn key(&self) -> Option<PatientKey<'f>> {
+    pub(super) fn key(&self) -> Option<K> {
         self.key
     }
 
     /// How many rows this patient has, who may come again in the next batch; goes on to the one after.
-    pub(super) fn rows_of(&mut self, patient: PatientKey<'_>) -> u32 {
+    pub(super) fn rows_of(&mut self, patient: K) -> Result<u32> {
         let mut rows = 0;
         while self.key == Some(patient)
             && let Some(at) = self.at
@@ -156,22 +167,21 @@ impl<'f> Arrived<'f> {
         {
             rows += end - self.start;
             (self.patient, self.start) = (self.patient + 1, *end);
-            self.go_on();
+            self.go_on()?;
         }
-        rows
+        Ok(rows)
     }
 
     /// Looks at the patient at hand, or at the first one of the next batch.
-    fn go_on(&mut self) {
-        self.key = loop {
-            if let Some(at) = self.at
-                && self.patient < at.ends.len()
-            {
-                // The first of its rows.
-                break at.ids.key(self.start as usize);
-            }
-            let Some(next) = self.pending.next() else { break None };
+    fn go_on(&mut self) -> Result<()> {
+        while self.at.is_none_or(|at| self.patient == at.ends.len()) {
+            let Some(next) = self.pending.next() else {
+                self.key = None;
+                return Ok(());
+            };
             (self.at, self.patient, self.start) = (Some(next), next.patients_used, next.rows_used);
-        };
+        }
+        self.key = self.at.and_then(|at| (self.key_of)(&at.ids, self.start as usize));
+        if self.key.is_none() { internal_err!("a row that has arrived has no patient") } else { Ok(()) }
     }
 }

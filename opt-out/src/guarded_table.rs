@@ -10,7 +10,7 @@ use datafusion::logical_expr::{TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::Expr;
 
-use crate::decode::ScanTask;
+use crate::decode::{ScanTask, WantedTexts};
 use crate::error::SourceError;
 use crate::guarded_scan::GuardedScanExec;
 use crate::policy::{ScanPermit, VerifiedPolicy};
@@ -134,13 +134,15 @@ impl TableProvider for GuardedTable {
         read.dedup();
         let output = wanted.iter().filter_map(|column| read.binary_search(column).ok()).collect();
         let partitions = Partitions::of(&self.source, self.threads);
+        let read_schema = Arc::new(self.schema.project(&read)?);
         let task = ScanTask {
             source: Arc::clone(&self.source),
             permit: self.permit.clone(),
             columns: read.iter().filter_map(|column| column.checked_sub(keys)).collect(),
-            read_schema: Arc::new(self.schema.project(&read)?),
             judged_by: self.judged_by.clone(),
+            texts: WantedTexts::of(predicate.as_ref(), &read_schema),
             predicate,
+            read_schema,
             output,
             ordered: partitions.ordered,
             batch_rows: self.batch_rows,

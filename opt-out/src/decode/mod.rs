@@ -12,6 +12,7 @@ mod columns;
 mod guard;
 mod order;
 mod pieces;
+mod texts;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use columns::ReadColumns;
 use guard::Guard;
 pub(crate) use order::{PatientSpan, disorder};
 use pieces::Pieces;
+pub(crate) use texts::WantedTexts;
 
 /// What a scan is to do with every segment.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub(crate) struct ScanTask {
     /// The column that the permit judges rows by, as it is to be read, and its index in the source
     pub(crate) judged_by: Option<(ColumnRequest, usize)>,
     pub(crate) predicate: Option<ScanPredicate>,
+    /// What it says of the texts of wanted rows
+    pub(crate) texts: WantedTexts,
     /// Indices in the read schema of the columns that are delivered
     pub(crate) output: Vec<usize>,
     /// Whether the rows of each partition are promised to ascend by patient
@@ -76,6 +80,7 @@ impl ScanTask {
             read_schema: Arc::new(Schema::new(patient_id.into_iter().collect::<Vec<_>>())),
             judged_by,
             predicate: None,
+            texts: WantedTexts::default(),
             output: vec![0],
             ordered: false,
             batch_rows: 8192,

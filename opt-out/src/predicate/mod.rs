@@ -6,6 +6,7 @@
 
 mod evaluate;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -122,6 +123,23 @@ impl ScanPredicate {
         match filters.len() {
             0 | 1 => filters.pop(),
             _ => Some(Self::All(filters)),
+        }
+    }
+
+    /// The texts that a column may have in a row of which this is true; None where it may have any.
+    pub(crate) fn texts(&self, of: &str) -> Option<BTreeSet<Arc<str>>> {
+        match self {
+            Self::Column { column, test } if **column == *of => match test {
+                Test::In(LiteralSet::Str(set)) => Some(set.iter().cloned().collect()),
+                Test::Compare(Comparison::Eq, Literal::Str(text)) => Some(BTreeSet::from([Arc::clone(text)])),
+                _ => None,
+            },
+            Self::Column { .. } => None,
+            Self::All(parts) => parts.iter().filter_map(|part| part.texts(of)).min_by_key(BTreeSet::len),
+            Self::Any(parts) => {
+                let texts: Option<Vec<_>> = parts.iter().map(|part| part.texts(of)).collect();
+                texts.map(|texts| texts.into_iter().flatten().collect())
+            }
         }
     }
 

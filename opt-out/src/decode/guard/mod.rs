@@ -9,9 +9,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 
-use super::columns::ReadColumns;
+use super::columns::{Placed, ReadColumns};
 use super::order::{PatientSpan, disorder, first_wrong};
 use super::pieces::{Origins, Piece};
+use super::texts::Rekeyed;
 use super::{GuardedBatch, ScanMetrics, ScanTask};
 use crate::bits::narrowed;
 use crate::conform::Conformer;
@@ -31,6 +32,8 @@ pub(super) struct Guard<'a> {
     /// For the columns that the predicate asks about, and for the late ones
     tested: Vec<Conformer>,
     late: Vec<Conformer>,
+    /// For the columns that the predicate asks about: where it says which texts wanted rows may have
+    rekeyed: Vec<Option<Rekeyed>>,
     judge: Option<Conformer>,
     pub(super) tally: SegmentTally,
     predicate: Option<PredicateState<'a>>,
@@ -49,6 +52,10 @@ impl<'a> Guard<'a> {
             let source = columns.sources.get(read).and_then(|source| task.source.columns.get(*source));
             source.map(Conformer::new)
         };
+        let rekeyed = |placed: &Placed| {
+            let field = task.read_schema.fields().get(placed.delivered)?;
+            task.texts.of_column(field.name())
+        };
         Self {
             task,
             columns,
@@ -56,6 +63,7 @@ impl<'a> Guard<'a> {
             metrics,
             tested: columns.tested.iter().filter_map(|placed| conformer(placed.read)).collect(),
             late: columns.late.iter().filter_map(|placed| conformer(placed.read)).collect(),
+            rekeyed: columns.tested.iter().map(rekeyed).collect(),
             judge: task.judged_by.as_ref().map(|(column, _)| Conformer::new(column)),
             tally: SegmentTally::default(),
             predicate: task.predicate.as_ref().map(PredicateState::new),
@@ -83,6 +91,7 @@ impl<'a> Guard<'a> {
                 self.wanted(permitted, tested)?
             }
         };
+        let tested = self.rekeyed(tested)?;
         let carried = self.columns.carried().map(|read| kept.column(raw.columns.get(read)?));
         let carried = carried.collect::<Option<Vec<_>>>().ok_or_else(|| self.stopped())?;
         let origins = match numbers {
@@ -90,6 +99,16 @@ impl<'a> Guard<'a> {
             None => Origins::untold(),
         };
         Ok((Piece { rows: kept.rows, ids: kept.ids, tested, carried, span, origins }, kept.mask))
+    }
+
+    /// The columns that the predicate asks about, of wanted rows, as the scan delivers them.
+    fn rekeyed(&mut self, tested: Vec<ArrayRef>) -> Result<Vec<ArrayRef>, SourceError> {
+        let rekeyed = tested.into_iter().zip(&mut self.rekeyed).map(|(array, rekeyed)| match rekeyed {
+            Some(rekeyed) => rekeyed.rekeyed(&array),
+            None => Some(array),
+        });
+        // A row that is wanted has one of the wanted texts.
+        rekeyed.collect::<Option<Vec<_>>>().ok_or_else(|| stopped(self.task, self.place))
     }
 
     /// The columns that the predicate asks about, of the rows that may be seen.

@@ -97,6 +97,8 @@ pub(crate) struct RawTableDocument {
     pub(crate) columns: Named<ColumnDocument>,
     #[serde(default)]
     pub(crate) may_be_absent: bool,
+    /// `true`: the rows of each file ascend by the patient's key
+    pub(crate) sorted_by_patient: Option<Spanned<bool>>,
 }
 
 /// `linked = { by = "LINK", column = "COLUMN" }`.

@@ -112,6 +112,9 @@ pub enum Fault {
     /// The key twice
     #[error("`{column}` of [raw.{table}] is the patient's key, and is not named among the columns: remove it there")]
     KeyAmongColumns { table: String, column: String },
+    /// An order that rows cannot have
+    #[error("`sorted_by_patient` has no place in [raw.{table}], which has no `patient_key`: remove it")]
+    SortedWithoutPatients { table: String },
     /// There is no default
     #[error("[raw.{table}] does not say how practice activation applies: state `activation` as {ACTIVATIONS}")]
     NoActivation { table: String },

@@ -152,10 +152,10 @@ pub enum SourceError {
     #[error("table `{table}`, {place}, column `{column}`{}: {problem}", at(*row))]
     Value { table: Arc<str>, place: Place, column: Arc<str>, row: Option<u64>, problem: ValueProblem },
 
-    /// Rows that are not in the order that their file promises
+    /// Rows that are not in the order that their file, or the connector, promises
     #[error(
-        "table `{table}`, {place}{}: out of order, though the file says that it is ordered by patient_id: \
-         order it, or take the promise out of its metadata",
+        "table `{table}`, {place}{}: out of order, though the file or the connector says that it is ordered by patient: \
+         order it, or take the promise out of its metadata or out of the manifest (`sorted_by_patient`)",
         at(*row)
     )]
     OutOfOrder { table: Arc<str>, place: Place, row: Option<u64> },

@@ -106,6 +106,8 @@ pub struct PatientKeyColumn {
     pub key_type: KeyType,
     /// The name under which it leaves the scan: [`PATIENT_ID`] for whoever asks the enclave
     pub delivered_as: Arc<str>,
+    /// Whether the rows of each file are said to ascend by it, whatever the file says itself. The scan holds them to it
+    pub rows_ascend: bool,
 }
 
 impl PatientKeyColumn {
@@ -116,7 +118,7 @@ impl PatientKeyColumn {
 
     /// A column of that name, which leaves as [`PATIENT_ID`].
     pub fn of(name: Arc<str>, key_type: KeyType) -> Self {
-        Self { name, key_type, delivered_as: PATIENT_ID.into() }
+        Self { name, key_type, delivered_as: PATIENT_ID.into(), rows_ascend: false }
     }
 
     /// The field under which it leaves.

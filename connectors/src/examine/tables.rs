@@ -18,6 +18,7 @@ pub(super) struct ExaminedTable {
     activation: Option<RawActivation>,
     pub(super) columns: Vec<RawColumnSpec>,
     may_be_absent: bool,
+    sorted_by_patient: bool,
 }
 
 /// Whose rows a raw table has.
@@ -49,7 +50,8 @@ impl ExaminedTable {
             }
         };
         let activation = self.activation?;
-        Some(RawTable { rows_of, activation, columns, may_be_absent: self.may_be_absent })
+        let Self { may_be_absent, sorted_by_patient, .. } = self;
+        Some(RawTable { rows_of, activation, columns, may_be_absent, sorted_by_patient })
     }
 }
 
@@ -64,9 +66,21 @@ impl Examination<'_> {
             let columns = self.columns(name, &table.columns);
             let activation = self.activation(name, place, whose.as_ref(), &columns, tables);
             let may_be_absent = table.may_be_absent;
-            examined.insert(Arc::from(name), ExaminedTable { whose, activation, columns, may_be_absent });
+            let sorted_by_patient = self.sorted_by_patient(name, whose.as_ref(), table);
+            let table = ExaminedTable { whose, activation, columns, may_be_absent, sorted_by_patient };
+            examined.insert(Arc::from(name), table);
         }
         examined
+    }
+
+    /// Of rows of another key, and of nobody's, no order by patient can be promised.
+    fn sorted_by_patient(&mut self, name: &str, whose: Option<&Whose>, table: &RawTableDocument) -> bool {
+        let Some(sorted) = table.sorted_by_patient.as_ref().filter(|sorted| *sorted.get_ref()) else { return false };
+        let has_patients = matches!(whose, Some(Whose::Patients(_)) | None);
+        if !has_patients {
+            self.at(sorted.span(), Fault::SortedWithoutPatients { table: name.to_owned() });
+        }
+        has_patients
     }
 
     fn whose(&mut self, name: &str, place: Range<usize>, table: &RawTableDocument) -> Option<Whose> {

@@ -4,7 +4,7 @@ use super::fixtures::{Clinic, EVENTS, PATIENTS};
 use crate::folder::FILE_BYTES_MAX;
 
 /// One line of the manifest for another, and what is said then.
-const ALTERED: [(&str, &str, &str); 58] = [
+const ALTERED: [(&str, &str, &str); 59] = [
     ("another version", "peristyle_connector = 1", "peristyle_connector = 2"),
     ("not TOML", "patient_key = \"int\"", "patient_key = int"),
     ("an unknown field", "patient_key = \"int\"", "patient_key = \"int\"\npatient_kye = 1"),
@@ -33,6 +33,7 @@ const ALTERED: [(&str, &str, &str); 58] = [
     ("rows of patients and of nobody", "patient_key = \"person\"", "patient_key = \"person\"\nreference = true"),
     ("the key among the columns", "born = {", "person = { class = \"link_key\", type = \"int\" }\nborn = {"),
     ("no activation", "activation = \"not applied\"", ""),
+    ("an order of nobody's", "reference = true", "reference = true\nsorted_by_patient = true"),
     ("activation of nobody", "reference = true", "reference = true\nactivation = \"not applied\""),
     ("activation in other words", "\"not applied\"", "\"none\""),
     ("two activations", "{ date = \"seen_at\" }", "{ date = \"seen_at\", practice = \"clinic\" }"),

@@ -79,6 +79,9 @@ pub struct RawTable {
     pub columns: Vec<RawColumnSpec>,
     /// Whether an extract may be without the table: it has no rows then
     pub may_be_absent: bool,
+    /// Whether the rows of each of its files are promised to ascend by the patient's key, as files may promise themselves.
+    /// They are held to it where they are read
+    pub sorted_by_patient: bool,
 }
 
 /// Whose rows a raw table has.

@@ -70,6 +70,7 @@ impl Connector {
             name: Arc::clone(column),
             key_type,
             delivered_as: Arc::clone(column),
+            rows_ascend: table.sorted_by_patient,
         });
         let activation = match &table.activation {
             RawActivation::NotApplied | RawActivation::JoinedTo(_) => TableActivation::NotApplied,

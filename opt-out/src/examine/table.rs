@@ -118,8 +118,11 @@ impl Looking<'_> {
     /// Order is promised by a key, so files are opened once more for it.
     fn is_ordered(&self, opened: &SourceDirectory, permit: &ScanPermit) -> bool {
         let is_text = matches!(self.found.format, FileFormat::Csv | FileFormat::CsvGz);
-        if self.wanted.patient_key.is_none() || is_text {
-            return false;
+        match &self.wanted.patient_key {
+            Some(key) if key.rows_ascend => return true,
+            None => return false,
+            Some(_) if is_text => return false,
+            Some(_) => {}
         }
         let request = self.wanted.request(self.wanted.patient_key.clone(), Vec::new());
         let files = self.found.open(&request, opened.store().as_ref(), permit);

@@ -25,10 +25,12 @@ pub(crate) struct Partitions {
 const ORDERED_PARTITIONS_MAX: usize = 64;
 
 impl Partitions {
-    /// Spreads a table's segments. Files that promise an order and do not overlap follow each other in one partition;
-    /// overlapping ones get one each, to be merged; without order there are up to `threads`, to be sorted.
+    /// Spreads a table's segments. Files that promise an order, or are said to have it, and do not overlap follow each
+    /// other in one partition; overlapping ones get one each, to be merged; without order there are up to `threads`, to be
+    /// sorted.
     pub(crate) fn of(source: &TableSource, threads: usize) -> Self {
-        if source.files.iter().all(|file| file.promises_order()) {
+        let is_promised = source.patient_key.as_ref().is_some_and(|key| key.rows_ascend);
+        if is_promised || source.files.iter().all(|file| file.promises_order()) {
             let chains = chains(&source.files);
             if chains.len() <= ORDERED_PARTITIONS_MAX {
                 let segments = chains.iter().map(|chain| chain.iter().flat_map(segments_of).collect()).collect();

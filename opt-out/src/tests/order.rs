@@ -37,6 +37,21 @@ fn what_counts_as_a_promise() {
 }
 
 #[test]
+fn a_promise_of_whoever_asks_counts_like_a_files_own() {
+    let mut said = request("");
+    said.patient_key.as_mut().unwrap().rows_ascend = true;
+    for name in ["patients.csv", "patients.parquet", "patients.arrow"] {
+        let tables = Tables::new();
+        tables.put_rows(name, &patients([1, 1, 2, 3, 5, 5]), Written::default());
+        assert_eq!(order_shown(&tables.enclave(), &said), "patient_id, partitions=1", "{name}");
+        assert_eq!(tables.scan(&said).unwrap(), ["1", "1", "2", "3", "5", "5"], "{name}");
+        tables.put_rows(name, &patients([1, 3, 2]), Written::default());
+        let error = tables.error(&said);
+        assert!(error.contains("row 3: out of order, though the file or the connector says"), "{name}: {error}");
+    }
+}
+
+#[test]
 fn row_groups_sorted_by_themselves_are_no_promise() {
     let tables = Tables::new();
     let how = Written { by_sorting_columns: true, group_rows: Some(2), ..Written::default() };

@@ -77,6 +77,9 @@ fn raw_row(name: &str, table: &RawTable) -> Vec<String> {
     if table.may_be_absent {
         rows_of.push_str("; may be absent");
     }
+    if table.sorted_by_patient {
+        rows_of.push_str("; sorted");
+    }
     let activation = match &table.activation {
         _ if table.rows_of == RowsOf::Nobody => "–".to_owned(),
         RawActivation::NotApplied => "not applied".to_owned(),

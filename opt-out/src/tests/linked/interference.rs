@@ -172,6 +172,7 @@ impl World {
             activation: RawActivation::NotApplied,
             columns: Vec::new(),
             may_be_absent: false,
+            sorted_by_patient: false,
         };
         connector.raw.insert("people".into(), people);
         connector.everybody = Some("people".into());

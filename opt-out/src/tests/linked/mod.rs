@@ -47,6 +47,7 @@ fn deaths(patients: PatientsPerKey, key_type: KeyType, activation: RawActivation
         activation: RawActivation::NotApplied,
         columns: vec![column("person", ColumnClass::LinkKey, other_key)],
         may_be_absent: false,
+        sorted_by_patient: false,
     };
     let deaths = RawTable {
         rows_of: RowsOf::Linked { by: person(), column: "person".into() },
@@ -56,6 +57,7 @@ fn deaths(patients: PatientsPerKey, key_type: KeyType, activation: RawActivation
             column("cause", ColumnClass::Code, RawType::Str),
         ],
         may_be_absent: false,
+        sorted_by_patient: false,
     };
     Connector {
         name: "deaths".into(),

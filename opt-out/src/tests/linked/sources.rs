@@ -11,6 +11,7 @@ fn gp(patient_key: KeyType) -> Connector {
         activation: RawActivation::NotApplied,
         columns: vec![column("born", ColumnClass::Date, RawType::Date)],
         may_be_absent: false,
+        sorted_by_patient: false,
     };
     let sql = "SELECT p.\"id\" AS patient_id, p.\"born\" AS date, CAST('gp' AS VARCHAR) AS cause FROM \"people\" p";
     let view = View { file: "patients.sql".into(), sql: sql.into(), links: [].into() };

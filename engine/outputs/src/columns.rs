@@ -246,13 +246,11 @@ impl Values for Booleans {
 struct Primitives<T: ArrowPrimitiveType> {
     values: Vec<T::Native>,
     nulls: NullBufferBuilder,
-    /// Memory for the values of the next chunk: pages that are new to a process cost more than to fill them
-    spare: Vec<T::Native>,
 }
 
 impl<T: ArrowPrimitiveType> Primitives<T> {
     fn new() -> Self {
-        Primitives { values: Vec::new(), nulls: NullBufferBuilder::new(CHUNK_ROWS), spare: Vec::new() }
+        Primitives { values: Vec::new(), nulls: NullBufferBuilder::new(CHUNK_ROWS) }
     }
 
     /// Adds rows, each value by itself: a loop without a branch, of which compilers make vector instructions.
@@ -285,18 +283,18 @@ impl<T: ArrowPrimitiveType> Primitives<T> {
     }
 
     fn take(&mut self) -> ArrayRef {
-        let values = std::mem::replace(&mut self.values, std::mem::take(&mut self.spare));
-        Arc::new(PrimitiveArray::<T>::new(values.into(), self.nulls.finish()))
+        Arc::new(PrimitiveArray::<T>::new(std::mem::take(&mut self.values).into(), self.nulls.finish()))
     }
 
+    /// Pages that are new to a process cost more than to fill them, so that the next chunk takes those of the last.
     fn give_back(&mut self, written: ArrayRef) {
         let Some(array) = written.as_primitive_opt::<T>().cloned() else { return };
         drop(written);
         let (_, values, _) = array.into_parts();
         // Whoever wrote the chunk may still have it; then there is nothing to take back.
-        if let Ok(mut values) = values.into_inner().into_vec() {
+        if let (0, Ok(mut values)) = (self.values.capacity(), values.into_inner().into_vec()) {
             values.clear();
-            self.spare = values;
+            self.values = values;
         }
     }
 }

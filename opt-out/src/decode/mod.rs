@@ -25,7 +25,7 @@ use crate::error::SourceError;
 use crate::policy::ScanPermit;
 use crate::predicate::ScanPredicate;
 use crate::request::{ColumnRequest, PatientKeyColumn};
-use crate::source::{Flow, RawBatch, RawColumn, ReadRequest, RowSink, SegmentRef, TableSource};
+use crate::source::{CodedRows, Flow, RawBatch, RawColumn, ReadRequest, RowSink, SegmentRef, TableSource};
 use columns::ReadColumns;
 use guard::Guard;
 pub(crate) use order::{PatientSpan, disorder};
@@ -183,6 +183,12 @@ impl Passing<'_> {
         flow
     }
 
+    fn give_way(&mut self) {
+        self.timer.stop();
+        self.taker.give_way();
+        self.timer.restart();
+    }
+
     /// What is left to say when a segment has ended: whose rows they were, if none of them was wanted.
     fn finish(&mut self) -> Result<(), SourceError> {
         let Some(span) = self.pieces.take_span() else { return Ok(()) };
@@ -208,10 +214,13 @@ impl RowSink for Passing<'_> {
         self.guard.may_want(column, entries, rows)
     }
 
+    fn may_want_rows(&mut self, column: usize, codes: &CodedRows, rows: usize) -> Result<bool, SourceError> {
+        self.give_way();
+        self.guard.may_want_rows(column, codes, rows)
+    }
+
     fn decide(&mut self, raw: RawBatch) -> Result<Option<BooleanBuffer>, SourceError> {
-        self.timer.stop();
-        self.taker.give_way();
-        self.timer.restart();
+        self.give_way();
         let (piece, mask) = self.guard.decide(&raw)?;
         self.pieces.push(piece).ok_or_else(|| self.guard.stopped())?;
         Ok(mask.map(|mask| mask.bits))

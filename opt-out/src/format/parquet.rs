@@ -4,12 +4,12 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{BooleanBufferBuilder, RecordBatch, RecordBatchReader};
+use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, FieldRef, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
@@ -18,6 +18,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy};
 use super::parquet_chunks::{WantedChunks, WholeFile};
 use super::parquet_codes::{CodeColumn, is_coded};
 use super::parquet_days::day_span;
+use super::parquet_deciding::{Codes, Deciding};
 use super::parquet_order::{patient_range, promises_order};
 use crate::error::{Place, SourceError};
 use crate::examine::DaySpan;
@@ -25,15 +26,11 @@ use crate::policy::ScanPermit;
 use crate::problem::ReadProblem;
 use crate::request::{ColumnType, TableRequest};
 use crate::source::{
-    ColumnIndices, Flow, Head, OpenedFile, RawColumn, RawSink, ReadRequest, RowSink, Segment, StoredFile,
+    ColumnIndices, Flow, Head, OpenedFile, RawSink, ReadRequest, RowSink, Segment, StoredFile,
 };
 
 /// Most rows of which the deciding columns are held while the others are read: a row group may be of any size.
 const ROWS_IN_TWO_PASSES_MAX: usize = 1 << 21;
-
-/// Rows of which the deciding columns are looked at together: few of them are wanted, so that more can be taken at once
-/// than in a batch that is handed on.
-const DECIDING_ROWS: usize = 1 << 14;
 
 const NOT_PARQUET: &str = "is not a Parquet file, is cut short or has a damaged footer";
 const BAD_GROUP: &str = "has a damaged row group";
@@ -48,25 +45,17 @@ pub(crate) struct ParquetFile {
     place: Place,
     file: Arc<dyn StoredFile>,
     metadata: ArrowReaderMetadata,
-    indices: ColumnIndices,
+    pub(super) indices: ColumnIndices,
     groups: Vec<GroupOfRows>,
     segments: Vec<Segment>,
     ordered: bool,
 }
 
 #[derive(Debug)]
-struct GroupOfRows {
+pub(super) struct GroupOfRows {
     row_group: usize,
-    first_row: u64,
-    rows: usize,
-}
-
-/// A column of codes among those that decide.
-struct Codes {
-    /// Its index in the file, and its place among the columns that were asked for
-    index: usize,
-    wanted: usize,
-    column: CodeColumn<WantedChunks>,
+    pub(super) first_row: u64,
+    pub(super) rows: usize,
 }
 
 impl ParquetFile {
@@ -123,7 +112,7 @@ impl ParquetFile {
     }
 
     /// In words of our own: the text of the decoder's error may hold a value.
-    fn failed(&self, chunks: &WantedChunks) -> SourceError {
+    pub(super) fn failed(&self, chunks: &WantedChunks) -> SourceError {
         match chunks.failure() {
             None | Some(ReadProblem::System(std::io::ErrorKind::UnexpectedEof)) => self.damaged(BAD_GROUP),
             Some(kind) => self.unreadable(kind),
@@ -237,7 +226,7 @@ impl OpenedFile for ParquetFile {
         let projection = self.indices.projection(first);
         let rest = self.indices.found(others);
         let chunks = self.chunks(group, &projection, request)?;
-        let mut codes = self.code_columns(group, (first, &projection), &chunks)?;
+        let codes = self.code_columns(group, (first, &projection), &chunks)?;
         for code in &codes {
             if !sink.may_want(code.wanted, code.column.entries(), group.rows)? {
                 return Ok(());
@@ -246,36 +235,14 @@ impl OpenedFile for ParquetFile {
         if rest.is_empty() && codes.is_empty() {
             return self.read(permit, request, &mut |rows| sink.whole(rows));
         }
-        let decoded: Vec<usize> =
-            projection.iter().copied().filter(|index| codes.iter().all(|code| code.index != *index)).collect();
+        let is_decoded = |index: &usize| codes.iter().all(|code| code.index != *index);
+        let decoded = projection.iter().copied().filter(is_decoded).collect();
+        let mut deciding = Deciding { file: self, group, chunks: &chunks, columns: first, decoded, codes };
         let mut from = 0;
         while from < group.rows {
             let rows = ROWS_IN_TWO_PASSES_MAX.min(group.rows - from);
-            let window = (from > 0 || rows < group.rows)
-                .then(|| RowSelection::from(vec![RowSelector::skip(from), RowSelector::select(rows)]));
-            let mut wanted = BooleanBufferBuilder::new(from + rows);
-            wanted.append_n(from, false);
-            let deciding_rows = DECIDING_ROWS.max(request.batch_rows);
-            self.each_batch((group, &chunks), &decoded, window, deciding_rows, &mut |batch| {
-                let (arrays, rows) = ((decoded.as_slice(), batch.columns()), batch.num_rows());
-                let first_row = group.first_row + wanted.len() as u64;
-                let mut raw = self.indices.raw_batch(first, arrays, first_row, rows);
-                for code in &mut codes {
-                    let rows = Arc::new(code.column.next(rows).map_err(|_| self.failed(&chunks))?);
-                    for (column, wanted) in raw.columns.iter_mut().zip(first) {
-                        if self.indices.columns.get(*wanted) == Some(&Some(code.index)) {
-                            *column = RawColumn::Codes(Arc::clone(&rows));
-                        }
-                    }
-                }
-                match sink.decide(raw)? {
-                    Some(mask) => wanted.append_buffer(&mask),
-                    None => wanted.append_n(rows, true),
-                }
-                Ok(Flow::GoOn)
-            })?;
-            wanted.append_n(group.rows - from - rows, false);
-            if self.complete(group, (others, &rest), wanted.finish(), request, sink)? == Flow::Stop {
+            let wanted = deciding.wanted((from, rows), request.batch_rows, sink)?;
+            if self.complete(group, (others, &rest), wanted, request, sink)? == Flow::Stop {
                 return Ok(());
             }
             from += rows;
@@ -357,7 +324,7 @@ impl ParquetFile {
     }
 
     /// Decodes some columns of a row group: all rows, or those that are selected.
-    fn each_batch(
+    pub(super) fn each_batch(
         &self,
         (group, chunks): (&GroupOfRows, &WantedChunks),
         projection: &[usize],

@@ -108,7 +108,9 @@ impl<R: ChunkReader> CodeColumn<R> {
     fn in_page(&mut self, rows: usize) -> Result<usize> {
         while self.page.taken == self.page.rows {
             let page = self.pages.get_next_page()?.ok_or_else(damaged)?;
-            self.page = KeysOfPage::of(page, self.optional, self.rows, self.entries.len())?;
+            let mut keys = std::mem::take(&mut self.page.keys);
+            keys.clear();
+            self.page = KeysOfPage::of(page, self.optional, (self.rows, self.entries.len()), keys)?;
         }
         Ok(rows.min(self.page.rows - self.page.taken))
     }
@@ -132,7 +134,8 @@ fn entries(mut bytes: &[u8], count: usize) -> Result<StringArray> {
 }
 
 impl KeysOfPage {
-    fn of(page: Page, optional: bool, rows_max: usize, entries: usize) -> Result<Self> {
+    /// `keys` is empty: memory of an earlier page.
+    fn of(page: Page, optional: bool, (rows_max, entries): (usize, usize), mut keys: Vec<i32>) -> Result<Self> {
         let (bytes, rows, encoding, levels) = match page {
             Page::DataPage { buf, num_values, encoding, def_level_encoding, .. } => {
                 let (levels, keys) = match optional {
@@ -167,7 +170,7 @@ impl KeysOfPage {
         let valid = if optional { Some(flags(&levels, rows)?) } else { None };
         let valid = valid.filter(|valid| valid.count_set_bits() < rows);
         let values = valid.as_ref().map_or(rows, BooleanBuffer::count_set_bits);
-        let mut keys = Vec::with_capacity(values);
+        keys.reserve_exact(values);
         if values > 0 {
             let (width, packed) = bytes.split_first().ok_or_else(damaged)?;
             unpack(packed, u32::from(*width), values, &mut keys)?;

@@ -80,6 +80,14 @@ impl CodedRows {
         }
     }
 
+    /// Whether a test holds for any of the rows.
+    pub(crate) fn any_holds(&self, of_entry: &[bool], of_none: bool) -> bool {
+        let holds = |key: &i32| of_entry.get(*key as usize).copied().unwrap_or(false);
+        // Without a branch for each key, of which there are mostly none that hold.
+        let some = self.keys.chunks(256).any(|keys| keys.iter().fold(false, |any, key| any | holds(key)));
+        some || (of_none && self.keys.len() < self.rows)
+    }
+
     /// Some of the rows.
     pub(crate) fn slice(&self, start: usize, rows: usize) -> Self {
         let valid = self.valid.as_ref();
@@ -121,6 +129,7 @@ mod tests {
             let kept: Vec<_> = rows.iter().filter(|(_, wanted)| *wanted).map(|(code, _)| *code).collect();
             prop_assert_eq!(keys(&coded.kept(&wanted).unwrap()), kept);
             let holds: BooleanBuffer = codes.iter().map(|code| code.map_or(of_none, |code| held[code as usize])).collect();
+            prop_assert_eq!(coded.any_holds(&held, of_none), holds.count_set_bits() > 0);
             prop_assert_eq!(coded.holding(&held, of_none), holds);
             let start = start.min(rows.len());
             let sliced = coded.slice(start, (rows.len() - start) / 2);

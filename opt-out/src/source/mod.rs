@@ -89,6 +89,9 @@ pub(crate) trait RowSink {
     /// has only these entries, or no value. The rows have been seen to where none is.
     fn may_want(&mut self, column: usize, entries: &ArrayRef, rows: usize) -> Result<bool, SourceError>;
 
+    /// The same of these rows, whose codes are known: `rows` of that column.
+    fn may_want_rows(&mut self, column: usize, codes: &CodedRows, rows: usize) -> Result<bool, SourceError>;
+
     /// Looks at some rows with the deciding columns alone. Which of them are wanted; all, where there is no answer.
     fn decide(&mut self, rows: RawBatch) -> Result<Option<BooleanBuffer>, SourceError>;
 

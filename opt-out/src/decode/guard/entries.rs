@@ -47,7 +47,31 @@ impl Guard<'_> {
         Ok(may)
     }
 
-    /// The same, where the predicate asks about more than this column.
+    /// Whether any of these rows may be wanted, as far as the codes of a column tell. Where none is, nothing else of them
+    /// is read: whose they are matters only where something is hidden, or a patient may have only one.
+    pub(in crate::decode) fn may_want_rows(
+        &mut self,
+        read: usize,
+        codes: &CodedRows,
+        rows: usize,
+    ) -> Result<bool, SourceError> {
+        let source = &self.task.source;
+        let matters = !self.task.permit.hides_nothing() || source.one_row_per_patient || source.patient_key.is_none();
+        if matters || !matches!(self.columns.tested.as_slice(), [placed] if placed.read == read) {
+            return Ok(true);
+        }
+        let Some(held) = self.held_by_entry(codes.entries())? else { return Ok(true) };
+        let (of_none, of_entry) = held.split_last().ok_or_else(|| self.stopped())?;
+        if codes.any_holds(of_entry, *of_none) {
+            return Ok(true);
+        }
+        self.metrics.rows_read.add(rows);
+        self.metrics.rows_removed_by_predicate.add(rows);
+        self.tally.read(rows, rows);
+        Ok(false)
+    }
+
+    /// Whether the predicate, which asks about more than this column, may be true of a row with one of the entries.
     fn may_hold(&mut self, at: usize, entries: &ArrayRef) -> Result<bool, SourceError> {
         let (Some(predicate), Some(conformer)) = (&self.predicate, self.tested.get_mut(at)) else { return Ok(true) };
         let each = each_entry(entries).ok_or_else(|| stopped(self.task, self.place))?;

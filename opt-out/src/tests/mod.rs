@@ -10,6 +10,7 @@ mod linked;
 mod order;
 mod plans;
 mod policy;
+mod rare;
 mod recording;
 mod refused;
 mod sorting;

@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{Array, ArrowPrimitiveType, BooleanArray, Float64Array, Int32Array, Int64Array, PrimitiveArray};
+use arrow::array::{
+    Array, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, Float64Array, Int32Array, Int64Array, PrimitiveArray,
+};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use datafusion::common::{Result, internal_err};
 use peristyle_model::graph::Aggregation;
@@ -54,18 +56,29 @@ fn valid_values<T: ArrowPrimitiveType>(
     rows.filter(|row| array.is_valid(*row)).map(|row| array.value(row))
 }
 
-/// A value for each patient, of the rows of those who have any; none for the others.
+/// A value for each patient, of the rows of those who have any; none for the others. Of most lists most patients have no
+/// row: only those who do are walked.
 fn per_patient<T: ArrowPrimitiveType>(
     offsets: &[u32],
     mut value: impl FnMut(usize, RowRange) -> Option<T::Native>,
 ) -> PrimitiveArray<T> {
-    let mut values = Vec::with_capacity(offsets.len());
-    let valid = BooleanBuffer::collect_bool(offsets.len().saturating_sub(1), |patient| {
-        let rows = offsets[patient] as usize..offsets[patient + 1] as usize;
-        let value = if rows.is_empty() { None } else { value(patient, rows) };
-        values.push(value.unwrap_or_default());
-        value.is_some()
-    });
+    let len = offsets.len().saturating_sub(1);
+    let present = BooleanBuffer::collect_bool(len, |patient| offsets[patient] < offsets[patient + 1]);
+    let (mut values, mut without) = (vec![T::Native::default(); len], Vec::new());
+    for patient in present.set_indices() {
+        match value(patient, offsets[patient] as usize..offsets[patient + 1] as usize) {
+            Some(value) => values[patient] = value,
+            None => without.push(patient),
+        }
+    }
+    let valid = if without.is_empty() {
+        present
+    } else {
+        let mut valid = BooleanBufferBuilder::new(len);
+        valid.append_buffer(&present);
+        without.into_iter().for_each(|patient| valid.set_bit(patient, false));
+        valid.finish()
+    };
     PrimitiveArray::new(values.into(), Some(NullBuffer::new(valid)).filter(|nulls| nulls.null_count() > 0))
 }
 
@@ -182,7 +195,11 @@ fn sum_floats(array: &Float64Array, offsets: &[u32], faults: &mut FaultRows) -> 
 }
 
 fn mean_floats(array: &Float64Array, offsets: &[u32]) -> Vector {
-    Vector::Float(per_patient(offsets, |_, rows| exact_mean(valid_values(array, rows))))
+    let values = array.values();
+    Vector::Float(match array.null_count() {
+        0 => per_patient(offsets, |_, rows| exact_mean(values[rows].iter().copied())),
+        _ => per_patient(offsets, |_, rows| exact_mean(valid_values(array, rows))),
+    })
 }
 
 /// Whether each patient has a row.

@@ -10,13 +10,7 @@ use peristyle_model::scalar::{Computed, Fault};
 /// It is a fault if the positive summands alone, or the negative ones alone, are beyond the finite range: whether a
 /// running sum gets there would depend on the order.
 pub(crate) fn exact_sum(values: impl Iterator<Item = f64> + Clone) -> Computed<f64> {
-    let magnitude: f64 = values.clone().map(f64::abs).sum();
-    // However a plain sum is rounded, one this small is far from the edge.
-    if magnitude > f64::MAX / 4.0 {
-        finite(sum_of_parts(values.clone().filter(|value| *value > 0.0)))?;
-        finite(sum_of_parts(values.clone().filter(|value| *value < 0.0)))?;
-    }
-    finite(sum_of_parts(values))
+    TwoParts::of(values.clone()).sum(values)
 }
 
 /// The exact sum divided by the number of values; none of nothing. It lies among the values, so it is never a fault, also
@@ -24,38 +18,72 @@ pub(crate) fn exact_sum(values: impl Iterator<Item = f64> + Clone) -> Computed<f
 pub(crate) fn exact_mean(values: impl Iterator<Item = f64> + Clone) -> Option<f64> {
     // Room for more rows than a block can have. A power of two rounds nothing but what is too small to matter here.
     const SCALE: f64 = (1u64 << 32) as f64;
-    let count = values.clone().count();
-    if count == 0 {
+    let parts = TwoParts::of(values.clone());
+    if parts.count == 0 {
         return None;
     }
-    Some(match exact_sum(values.clone()) {
-        Ok(sum) => sum / count as f64,
+    let count = parts.count as f64;
+    Some(match parts.sum(values.clone()) {
+        Ok(sum) => sum / count,
         Err(_) => {
-            let mean = sum_of_parts(values.map(|value| value / SCALE)) / count as f64;
+            let mean = sum_of_parts(values.map(|value| value / SCALE)) / count;
             (mean * SCALE).clamp(f64::MIN, f64::MAX)
         }
     })
+}
+
+/// A sum as two parts, which are enough for values of like magnitude, with no more digits than people write down; and
+/// whether they were.
+struct TwoParts {
+    count: usize,
+    high: f64,
+    low: f64,
+    /// Of the magnitudes, rounded anyhow
+    magnitude: f64,
+    is_exact: bool,
+}
+
+impl TwoParts {
+    fn of(mut values: impl Iterator<Item = f64>) -> Self {
+        let Some(first) = values.next() else {
+            return TwoParts { count: 0, high: 0.0, low: 0.0, magnitude: 0.0, is_exact: true };
+        };
+        let mut parts = TwoParts { count: 1, high: first, low: 0.0, magnitude: first.abs(), is_exact: true };
+        for value in values {
+            let (high, lost) = two_sum_inside(parts.high, value);
+            let (low, lost) = two_sum_inside(parts.low, lost);
+            // At the edge of the range it is no number, and so not nothing.
+            parts.is_exact &= lost == 0.0;
+            (parts.high, parts.low) = (high, low);
+            parts.magnitude += value.abs();
+            parts.count += 1;
+        }
+        parts
+    }
+
+    /// The sum, of the same values.
+    fn sum(&self, values: impl Iterator<Item = f64> + Clone) -> Computed<f64> {
+        // However a plain sum is rounded, one this small is far from the edge.
+        if self.magnitude > f64::MAX / 4.0 {
+            finite(sum_of_parts(values.clone().filter(|value| *value > 0.0)))?;
+            finite(sum_of_parts(values.clone().filter(|value| *value < 0.0)))?;
+        }
+        match (self.is_exact, self.low == 0.0) {
+            // Else the sign of a zero would be lost.
+            (true, true) => finite(self.high),
+            (true, false) => finite(self.high + self.low),
+            (false, _) => finite(sum_of_parts(values)),
+        }
+    }
 }
 
 fn finite(sum: f64) -> Computed<f64> {
     if sum.is_finite() { Ok(sum) } else { Err(Fault::FloatOverflow) }
 }
 
-fn sum_of_parts(mut values: impl Iterator<Item = f64>) -> f64 {
-    let Some(mut sum) = values.next() else { return 0.0 };
-    // As long as nothing is lost, there is one part, and no list of them.
-    for value in values.by_ref() {
-        let (high, low) = two_sum(sum, value);
-        if low != 0.0 {
-            return sum_of_more_parts(vec![low, high], values);
-        }
-        sum = high;
-    }
-    sum
-}
-
-/// Goes on from parts, smallest first.
-fn sum_of_more_parts(mut parts: Vec<f64>, values: impl Iterator<Item = f64>) -> f64 {
+/// Parts smallest first.
+fn sum_of_parts(values: impl Iterator<Item = f64>) -> f64 {
+    let mut parts: Vec<f64> = Vec::new();
     for value in values {
         let mut carried = value;
         let mut kept = 0;
@@ -78,6 +106,13 @@ fn two_sum(lhs: f64, rhs: f64) -> (f64, f64) {
     let (large, small) = if lhs.abs() < rhs.abs() { (rhs, lhs) } else { (lhs, rhs) };
     let high = large + small;
     (high, small - (high - large))
+}
+
+/// The same without a branch (Knuth); at the edge of the range what was lost may be no number.
+fn two_sum_inside(lhs: f64, rhs: f64) -> (f64, f64) {
+    let high = lhs + rhs;
+    let of_rhs = high - lhs;
+    (high, (lhs - (high - of_rhs)) + (rhs - of_rhs))
 }
 
 /// Adds parts, smallest first in the slice, so that the result is rounded once, halves to even.
@@ -109,7 +144,28 @@ fn round_parts(parts: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{exact_mean, exact_sum};
+    use proptest::prelude::*;
+
+    use super::{exact_mean, exact_sum, sum_of_parts};
+
+    proptest! {
+        #[test]
+        fn two_parts_are_as_good_as_many(
+            values in prop::collection::vec(
+                prop_oneof![
+                    (-5000i32..5000).prop_map(|tenths| f64::from(tenths) / 10.0),
+                    (any::<i32>(), -60i32..60).prop_map(|(digits, power)| f64::from(digits) * 2f64.powi(power)),
+                    Just(0.0), Just(-0.0), Just(f64::MIN_POSITIVE), Just(5e-324),
+                ],
+                0..40,
+            ),
+        ) {
+            let sum = exact_sum(values.iter().copied()).unwrap();
+            prop_assert_eq!(sum, sum_of_parts(values.iter().copied()));
+            let count = values.len() as f64;
+            prop_assert_eq!(exact_mean(values.iter().copied()), (count > 0.0).then(|| sum / count));
+        }
+    }
 
     #[test]
     fn sums_are_exact_and_do_not_depend_on_order() {

@@ -265,20 +265,46 @@ fn unpack(mut bytes: &[u8], width: u32, count: usize, numbers: &mut Vec<i32>) ->
 
 /// At most `count` numbers of `width` bits, of 1 to 32, one after another.
 fn unpack_run(packed: &[u8], width: usize, count: usize, numbers: &mut Vec<i32>) {
-    let count = count.min(packed.len() * 8 / width);
-    let mask = u64::MAX >> (64 - width);
-    let number = |bytes: &[u8], bit: usize| {
+    macro_rules! by_width {
+        ($($width:literal)*) => {
+            match width {
+                $($width => unpack_eights::<$width>(packed, count, numbers),)*
+                // Of other widths there are none.
+                _ => {}
+            }
+        };
+    }
+    by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
+}
+
+/// The same. Numbers are packed in eights, which take as many bytes as each takes bits.
+fn unpack_eights<const WIDTH: usize>(packed: &[u8], count: usize, numbers: &mut Vec<i32>) {
+    let count = count.min(packed.len() * 8 / WIDTH);
+    let begin = numbers.len();
+    numbers.resize(begin + count.next_multiple_of(8), 0);
+    let to = numbers.get_mut(begin..).unwrap_or_default();
+    for (eight, to) in to.chunks_exact_mut(8).enumerate() {
+        let bytes = packed.get(eight * WIDTH..).unwrap_or_default();
+        match bytes.get(..WIDTH + 8) {
+            Some(bytes) => to.copy_from_slice(&eight_of::<WIDTH>(bytes)),
+            None => {
+                let mut end = [0_u8; 40];
+                end.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte);
+                to.copy_from_slice(&eight_of::<WIDTH>(&end));
+            }
+        }
+    }
+    numbers.truncate(begin + count);
+}
+
+/// The first eight numbers. Where each lies is known when this is compiled; with eight bytes more than they have, each can
+/// be taken out of eight bytes.
+fn eight_of<const WIDTH: usize>(bytes: &[u8]) -> [i32; 8] {
+    std::array::from_fn(|at| {
+        let bit = at * WIDTH;
         let word = bytes.get(bit / 8..).and_then(|bytes| bytes.first_chunk::<8>());
-        ((word.map_or(0, |word| u64::from_le_bytes(*word)) >> (bit % 8)) & mask) as i32
-    };
-    // All but the last are read as part of eight bytes.
-    let ahead = (packed.len().saturating_sub(8) * 8 / width).min(count);
-    numbers.extend((0..ahead).map(|at| number(packed, at * width)));
-    let mut end = [0_u8; 24];
-    let begin = packed.len().saturating_sub(16);
-    let rest = packed.get(begin..).unwrap_or_default();
-    end.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
-    numbers.extend((ahead..count).map(|at| number(&end, at * width - begin * 8)));
+        ((word.map_or(0, |word| u64::from_le_bytes(*word)) >> (bit % 8)) & (u64::MAX >> (64 - WIDTH))) as i32
+    })
 }
 
 #[cfg(test)]

@@ -61,6 +61,11 @@ guard-cost patients="1000000" events="100": build
     {{peristyle}} synth --patients {{patients}} --events-per-patient {{events}} --registers --out {{target}}/guard-cost
     cargo bench -p peristyle-tests --bench guard -- {{target}}/guard-cost
 
+# What each operator costs, in events a second; `just operators pick` for some, `--save-baseline NAME` to compare later
+[positional-arguments]
+operators *ARGS:
+    cargo bench -p peristyle-tests --bench operators -- "$@"
+
 # Everything that CI runs
 ci:
     .ci/run

@@ -25,9 +25,7 @@ use crate::examine::DaySpan;
 use crate::policy::ScanPermit;
 use crate::problem::ReadProblem;
 use crate::request::{ColumnType, TableRequest};
-use crate::source::{
-    ColumnIndices, Flow, Head, OpenedFile, RawSink, ReadRequest, RowSink, Segment, StoredFile,
-};
+use crate::source::{ColumnIndices, Flow, Head, OpenedFile, RawSink, ReadRequest, RowSink, Segment, StoredFile};
 
 /// Most rows of which the deciding columns are held while the others are read: a row group may be of any size.
 const ROWS_IN_TWO_PASSES_MAX: usize = 1 << 21;

@@ -144,6 +144,8 @@ fn round_parts(parts: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
 
     use super::{exact_mean, exact_sum, sum_of_parts};

@@ -3,7 +3,7 @@
 use arrow::array::{Array, ArrowPrimitiveType, BooleanArray, BooleanBuilder, PrimitiveArray};
 use arrow::buffer::BooleanBuffer;
 use datafusion::common::{Result, internal_err};
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use peristyle_model::graph::Constant;
 
 use super::compare::by_entry;
@@ -87,71 +87,167 @@ pub(crate) fn in_constant(lhs: &Vector, set: &ConstantMembers) -> Result<Vector>
     }))
 }
 
-/// Whether each value is among the patient's values. `patients` gives the patient of each row of `lhs`; without it,
-/// `lhs` has one row a patient. `members` are the values over `rows`; NULLs are no members.
+/// Whether each value is among the patient's values. `patients` gives the patient of each row of `lhs`, ascending;
+/// without it, `lhs` has one row a patient. `members` are the values over `rows`; NULLs are no members.
 pub(crate) fn in_combined(
     lhs: &Vector,
     patients: Option<&DomainRows>,
     members: &Vector,
     rows: &DomainRows,
 ) -> Result<Vector> {
-    let offsets = rows.offsets();
-    let patient_of = |row: usize| patients.map_or(row, |patients| patients.patients().value(row) as usize);
-    let range = |row: usize| {
-        let patient = patient_of(row);
-        offsets[patient] as usize..offsets[patient + 1] as usize
-    };
-    fn search<T: ArrowPrimitiveType>(
+    fn search<T: ArrowPrimitiveType, K: Copy + Ord>(
         lhs: &PrimitiveArray<T>,
         members: &PrimitiveArray<T>,
-        range: impl Fn(usize) -> std::ops::Range<usize>,
-        equal: impl Fn(T::Native, T::Native) -> bool,
+        sets: &Sets<'_>,
+        key: impl Fn(T::Native) -> K,
     ) -> BooleanArray {
-        combined(
-            lhs.len(),
-            |row| lhs.is_valid(row),
-            |row| range(row).filter(|member| members.is_valid(*member)),
-            |row, member| equal(lhs.value(row), members.value(member)),
-        )
+        let value = |array: &PrimitiveArray<T>, row| array.is_valid(row).then(|| key(array.value(row)));
+        sets.contain(lhs.len(), |row| value(lhs, row), |member| value(members, member))
     }
+    let sets = Sets { patients, offsets: rows.offsets() };
     Ok(Vector::Bool(match (lhs, members) {
-        (Vector::Int(lhs), Vector::Int(members)) => search(lhs, members, range, |a, b| a == b),
-        (Vector::Date(lhs), Vector::Date(members)) => search(lhs, members, range, |a, b| a == b),
-        (Vector::Float(lhs), Vector::Float(members)) => search(lhs, members, range, |a, b| a == b),
-        (Vector::Bool(lhs), Vector::Bool(members)) => combined(
-            lhs.len(),
-            |row| lhs.is_valid(row),
-            |row| range(row).filter(|member| members.is_valid(*member)),
-            |row, member| lhs.value(row) == members.value(member),
-        ),
+        (Vector::Int(lhs), Vector::Int(members)) => search(lhs, members, &sets, |value| value),
+        (Vector::Date(lhs), Vector::Date(members)) => search(lhs, members, &sets, |value| value),
+        (Vector::Float(lhs), Vector::Float(members)) => search(lhs, members, &sets, |value| (value + 0.0).to_bits()),
+        (Vector::Bool(lhs), Vector::Bool(members)) => {
+            let value = |array: &BooleanArray, row| array.is_valid(row).then(|| array.value(row));
+            sets.contain(lhs.len(), |row| value(lhs, row), |member| value(members, member))
+        }
         (Vector::Str(lhs), Vector::Str(members)) => {
-            let (left, right) = (StrColumn::new(lhs)?, StrColumn::new(members)?);
-            combined(
-                lhs.len(),
-                |row| lhs.is_valid(row),
-                |row| range(row).filter(|member| members.is_valid(*member)),
-                |row, member| left.get(row) == right.get(member),
-            )
+            let mut numbers = HashMap::new();
+            let (lhs, members) = (StrColumn::new(lhs)?, StrColumn::new(members)?);
+            let (lhs, members) = (numbered(&lhs, &mut numbers), numbered(&members, &mut numbers));
+            sets.contain(lhs.len(), |row| lhs[row], |member| members[member])
         }
         _ => return internal_err!("a set holds another type than the series"),
     }))
 }
 
-/// False for an empty set, else NULL for NULL, else whether any member is equal.
-fn combined<M: Iterator<Item = usize>>(
-    len: usize,
-    is_valid: impl Fn(usize) -> bool,
-    members: impl Fn(usize) -> M,
-    equal: impl Fn(usize, usize) -> bool,
-) -> BooleanArray {
-    let mut builder = BooleanBuilder::with_capacity(len);
-    for row in 0..len {
-        let mut members = members(row).peekable();
-        builder.append_option(match (members.peek().is_some(), is_valid(row)) {
-            (false, _) => Some(false),
-            (true, false) => None,
-            (true, true) => Some(members.any(|member| equal(row, member))),
-        });
+/// A number for each row's string, the same for the same string whichever dictionary it is in, or however often.
+fn numbered<'a>(column: &StrColumn<'a>, numbers: &mut HashMap<&'a str, u32>) -> Vec<Option<u32>> {
+    let mut number = |entry| {
+        let next = numbers.len() as u32;
+        *numbers.entry(entry).or_insert(next)
+    };
+    let len = column.keys.len();
+    // A dictionary that is much longer than the column (a slice of a large batch) is not worth walking.
+    if column.entries.len() > len {
+        return (0..len).map(|row| column.get(row).map(&mut number)).collect();
     }
-    builder.finish()
+    let entries: Vec<u32> = (0..column.entries.len()).map(|entry| number(column.entries.value(entry))).collect();
+    column.keys.iter().map(|key| key.map(|key| entries[key as usize])).collect()
+}
+
+/// Most members that are compared one by one: fewer than it costs to sort them.
+const COMPARED_MAX: usize = 8;
+
+/// A set of values for each patient.
+struct Sets<'a> {
+    /// The patient of each row that is looked up, ascending; without it, each patient has one row
+    patients: Option<&'a DomainRows>,
+    /// Where each patient's members begin, and the end of the last
+    offsets: &'a [u32],
+}
+
+impl Sets<'_> {
+    /// False for an empty set, else NULL for NULL, else whether any member is equal.
+    fn contain<K: Copy + Ord>(
+        &self,
+        len: usize,
+        value: impl Fn(usize) -> Option<K>,
+        member: impl Fn(usize) -> Option<K>,
+    ) -> BooleanArray {
+        let mut builder = BooleanBuilder::with_capacity(len);
+        let mut members: Vec<K> = Vec::new();
+        let mut members_of = None;
+        let patients = self.patients.map(|rows| rows.patients().values());
+        for row in 0..len {
+            let patient = patients.map_or(row, |patients| patients[row] as usize);
+            if members_of != Some(patient) {
+                members_of = Some(patient);
+                let range = self.offsets[patient] as usize..self.offsets[patient + 1] as usize;
+                members.clear();
+                members.extend(range.filter_map(&member));
+                if patients.is_some() && members.len() > COMPARED_MAX {
+                    members.sort_unstable();
+                    members.dedup();
+                }
+            }
+            let sorted = patients.is_some() && members.len() > COMPARED_MAX;
+            builder.append_option(match (members.is_empty(), value(row)) {
+                (true, _) => Some(false),
+                (false, None) => None,
+                (false, Some(value)) if sorted => Some(members.binary_search(&value).is_ok()),
+                (false, Some(value)) => Some(members.contains(&value)),
+            });
+        }
+        builder.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use arrow::array::{Int64Array, StringArray};
+    use arrow::datatypes::Int32Type;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::vector::StrArray;
+
+    type Values = Vec<Option<u8>>;
+
+    /// Strings with a dictionary of their own, in which each stands twice, or which is longer than the column.
+    fn strings(values: &[Option<u8>], entries: u8) -> Vector {
+        let dictionary: StringArray = (0..2 * entries).map(|entry| Some(format!("c{}", entry % entries))).collect();
+        let keys = values.iter().enumerate().map(|(row, value)| {
+            value.map(|value| i32::from(value) + if row % 2 == 0 { 0 } else { i32::from(entries) })
+        });
+        Vector::Str(StrArray::new(keys.collect::<arrow::array::PrimitiveArray<Int32Type>>(), Arc::new(dictionary)))
+    }
+
+    fn integers(values: &[Option<u8>]) -> Vector {
+        Vector::Int(values.iter().map(|value| value.map(i64::from)).collect::<Int64Array>())
+    }
+
+    fn rows_of<T>(patients: &[Vec<T>]) -> DomainRows {
+        let mut ends = vec![0];
+        ends.extend(patients.iter().scan(0, |end, rows| {
+            *end += rows.len() as u32;
+            Some(*end)
+        }));
+        DomainRows::all(ends.into())
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_is_in_its_patient_s_set_as_if_each_member_were_compared(
+            patients in prop::collection::vec(
+                (prop::collection::vec(prop::option::of(0..30u8), 0..6),
+                 prop::collection::vec(prop::option::of(0..30u8), 0..40)), 1..5)
+        ) {
+            let (looked_up, members): (Vec<Values>, Vec<Values>) = patients.iter().cloned().unzip();
+            let expected: BooleanArray = patients.iter().flat_map(|(looked_up, members)| {
+                looked_up.iter().map(|value| match value {
+                    _ if members.iter().all(Option::is_none) => Some(false),
+                    None => None,
+                    found => Some(members.contains(found)),
+                })
+            }).collect();
+            let (rows, member_rows) = (rows_of(&looked_up), rows_of(&members));
+            let (values, members) = (looked_up.concat(), members.concat());
+            for (lhs, members) in [
+                (integers(&values), integers(&members)),
+                (strings(&values, 30), strings(&members, 60)),
+            ] {
+                let Vector::Bool(found) = in_combined(&lhs, Some(&rows), &members, &member_rows).unwrap() else {
+                    panic!("no truth")
+                };
+                prop_assert_eq!(&found, &expected);
+            }
+        }
+    }
 }

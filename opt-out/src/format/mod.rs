@@ -9,6 +9,7 @@ mod parquet_chunks;
 mod parquet_codes;
 mod parquet_days;
 mod parquet_deciding;
+mod parquet_hybrid;
 mod parquet_order;
 
 /// The key of a file's or schema's metadata by which it promises that its rows ascend by a column.

@@ -9,15 +9,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanBufferBuilder, NullBufferBuilder, StringArray};
+use arrow::array::{ArrayRef, NullBufferBuilder, StringArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use parquet::basic::{Encoding, PageType, Type};
 use parquet::column::page::{Page, PageReader};
-use parquet::errors::{ParquetError, Result};
+use parquet::errors::Result;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::parquet_hybrid::{damaged, flags, unpack};
 use crate::source::CodedRows;
 
 /// Most rows of a row group that is read so: a page may claim to have all of them, and its keys are held.
@@ -64,10 +65,6 @@ pub(super) fn is_coded(column: &ColumnChunkMetaData, rows: usize) -> bool {
         (None, None) => false,
     };
     rows <= ROWS_MAX && of_strings && all_refer
-}
-
-fn damaged() -> ParquetError {
-    ParquetError::General(String::new())
 }
 
 impl<R: ChunkReader> CodeColumn<R> {
@@ -199,112 +196,6 @@ impl KeysOfPage {
         self.taken += rows;
         Ok(())
     }
-}
-
-/// A part of a sequence of numbers, as Parquet's hybrid encoding has it.
-enum Run<'a> {
-    /// A number, so many times over
-    Same(u32, usize),
-    /// Numbers one after another in so many bits each, in groups of eight
-    Packed(&'a [u8]),
-}
-
-/// Takes the next run off `bytes`.
-fn next_run<'a>(bytes: &mut &'a [u8], width: u32) -> Result<Run<'a>> {
-    let mut header = 0_u64;
-    for shift in (0..35).step_by(7) {
-        let (byte, rest) = bytes.split_first().ok_or_else(damaged)?;
-        *bytes = rest;
-        header |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            break;
-        }
-    }
-    let count = usize::try_from(header >> 1).map_err(|_| damaged())?;
-    let length = if header & 1 == 1 { count.checked_mul(width as usize) } else { Some(width.div_ceil(8) as usize) };
-    let (run, rest) = length.and_then(|length| bytes.split_at_checked(length)).ok_or_else(damaged)?;
-    *bytes = rest;
-    if header & 1 == 1 {
-        return Ok(Run::Packed(run));
-    }
-    let number = run.iter().rev().fold(0, |number, byte| (number << 8) | u32::from(*byte));
-    Ok(Run::Same(number, count))
-}
-
-/// `count` numbers of one bit each.
-fn flags(mut bytes: &[u8], count: usize) -> Result<BooleanBuffer> {
-    let mut flags = BooleanBufferBuilder::new(count);
-    while flags.len() < count {
-        let left = count - flags.len();
-        match next_run(&mut bytes, 1)? {
-            Run::Same(flag, times) => flags.append_n(times.min(left), flag != 0),
-            Run::Packed(packed) => {
-                flags.append_packed_range(0..left.min(packed.len() * 8), packed);
-            }
-        }
-    }
-    Ok(flags.finish())
-}
-
-/// `count` numbers of `width` bits each. Those of 32 bits keep their bits.
-fn unpack(mut bytes: &[u8], width: u32, count: usize, numbers: &mut Vec<i32>) -> Result<()> {
-    if width > 32 {
-        return Err(damaged());
-    }
-    while numbers.len() < count {
-        let left = count - numbers.len();
-        match next_run(&mut bytes, width)? {
-            Run::Same(number, times) => numbers.extend(std::iter::repeat_n(number as i32, times.min(left))),
-            // Numbers without bits are all 0, and of those no page has another kind.
-            Run::Packed(_) if width == 0 => numbers.extend(std::iter::repeat_n(0, left)),
-            Run::Packed(packed) => unpack_run(packed, width as usize, left, numbers),
-        }
-    }
-    Ok(())
-}
-
-/// At most `count` numbers of `width` bits, of 1 to 32, one after another.
-fn unpack_run(packed: &[u8], width: usize, count: usize, numbers: &mut Vec<i32>) {
-    macro_rules! by_width {
-        ($($width:literal)*) => {
-            match width {
-                $($width => unpack_eights::<$width>(packed, count, numbers),)*
-                // Of other widths there are none.
-                _ => {}
-            }
-        };
-    }
-    by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
-}
-
-/// The same. Numbers are packed in eights, which take as many bytes as each takes bits.
-fn unpack_eights<const WIDTH: usize>(packed: &[u8], count: usize, numbers: &mut Vec<i32>) {
-    let count = count.min(packed.len() * 8 / WIDTH);
-    let begin = numbers.len();
-    numbers.resize(begin + count.next_multiple_of(8), 0);
-    let to = numbers.get_mut(begin..).unwrap_or_default();
-    for (eight, to) in to.chunks_exact_mut(8).enumerate() {
-        let bytes = packed.get(eight * WIDTH..).unwrap_or_default();
-        match bytes.get(..WIDTH + 8) {
-            Some(bytes) => to.copy_from_slice(&eight_of::<WIDTH>(bytes)),
-            None => {
-                let mut end = [0_u8; 40];
-                end.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte);
-                to.copy_from_slice(&eight_of::<WIDTH>(&end));
-            }
-        }
-    }
-    numbers.truncate(begin + count);
-}
-
-/// The first eight numbers. Where each lies is known when this is compiled; with eight bytes more than they have, each can
-/// be taken out of eight bytes.
-fn eight_of<const WIDTH: usize>(bytes: &[u8]) -> [i32; 8] {
-    std::array::from_fn(|at| {
-        let bit = at * WIDTH;
-        let word = bytes.get(bit / 8..).and_then(|bytes| bytes.first_chunk::<8>());
-        ((word.map_or(0, |word| u64::from_le_bytes(*word)) >> (bit % 8)) & (u64::MAX >> (64 - WIDTH))) as i32
-    })
 }
 
 #[cfg(test)]

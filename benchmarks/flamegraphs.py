@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Where the time of each piece of work goes: a flame graph for each, and a table of all.
+
+    benchmarks/flamegraphs.py [--only a12,b] [--patients N] [--events N] [--runs N] [--data DIR] [--out DIR]
+
+Runs Peristyle alone, over the populations of bench.py, under Linux's `perf`, and draws with inferno
+(`cargo install inferno`). Leaves `ITEM.svg` for each item and `shares.md` in a folder. Standard library only."""
+
+import argparse
+import collections
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import bench
+from harness import items, populations, process, work
+from harness.contenders import Place
+
+DRAWN = ("a12", "a60", "b", "c", "d", "e-b", "f-b")
+NEEDED = ("perf", "inferno-collapse-perf", "inferno-flamegraph")
+
+# What a sample is counted for: of its frames, from the innermost out, the first that one of these matches.
+PARTS = (
+    ("memory from the kernel: new pages", r"page_fault|clear_page|madvise|munmap|mmap|exit_mm"),
+    ("reading files", r"vfs_read|ksys_read|pread|read_iter"),
+    ("writing the file", r"vfs_write|ksys_write|pwrite|write_iter"),
+    ("zstd, reading", r"ZSTD_decompress|ZSTD_decode|HUF_decompress|FSE_decode|ZSTD_buildSeq|HUF_readDTable"),
+    ("encoding the answer", r"peristyle_outputs|arrow_writer|column::writer|file::writer|ZSTD_compress|arrow_ipc::writer"),
+    ("codes: keys, and which are wanted", r"parquet_codes|parquet_deciding"),
+    ("patients' ids, and their order", r"patient_ids"),
+    ("sorting", r"physical_plan::sorts|row_order|arrow_row"),
+    ("other columns of wanted rows", r"parquet::(arrow|column|encodings|file|util|schema)"),
+    ("views of raw tables, policy", r"datafusion_physical_plan::(?!sorts)|datafusion_functions|datafusion_physical_expr"),
+    ("merging tables, cutting blocks", r"peristyle_execution::(blocks|block_exec)"),
+    ("evaluation", r"peristyle_execution::(evaluate|kernels|program|answers|rows|vector|code_index)"),
+    ("scan: all else", r"peristyle_opt_out"),
+    ("all else", r""),
+)
+KNOWN = tuple((name, re.compile(pattern)) for name, pattern in PARTS)
+
+# What calls what on the way to a task says nothing.
+MACHINERY = re.compile(
+    r"^(std|core|alloc|tokio|futures\w*|pin_project\w*|__rust|_start|start_thread|clone3|__libc_start|main$|\[)"
+    r"|call_once|catch_unwind|do_call|FnOnce|backtrace|Future for|poll_fn|::poll(_next)?$|spawn"
+)
+
+# What of a program has neither a name nor a caller is assembly, and of that it has zstd's only.
+NAMELESS = re.compile(r"^([^;]*);\[[^;\]]+\]$")
+
+
+def arguments():
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", bench.ROOT / "target"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", type=pathlib.Path, default=target / "release/peristyle")
+    parser.add_argument("--only", type=lambda keys: keys.split(","), default=list(DRAWN), help="items, such as a12,b")
+    parser.add_argument("--patients", type=int, default=1_000_000)
+    parser.add_argument("--events", type=int, default=100, help="clinical events of a patient, on average")
+    parser.add_argument("--runs", type=int, default=3, help="how often each is run; samples are added up")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--data", type=pathlib.Path, help="where populations are made, and used again; default: target")
+    parser.add_argument("--out", type=pathlib.Path, help="where graphs go; default: `flamegraphs`, beside the populations")
+    parser.add_argument("--dm017", type=pathlib.Path, default=bench.STUDY if bench.STUDY.exists() else None)
+    given = parser.parse_args()
+    missing = [program for program in NEEDED if not shutil.which(program)]
+    if missing:
+        parser.error(f"there is no {', '.join(missing)}: perf is in linux-perf, the others in `cargo install inferno`")
+    given.data = (given.data or target / f"bench/{given.patients}x{given.events}").resolve()
+    given.out = (given.out or given.data / "flamegraphs").resolve()
+    given.binary = given.binary.resolve()
+    return given
+
+
+def samples(command, scratch):
+    """How often each stack was seen: frames from the outermost in, joined by semicolons."""
+    recorded = scratch / "perf.data"
+    process.run(
+        ["perf", "record", "-q", "-F", "1999", "-e", "cpu-clock", "--call-graph", "dwarf,12288", "-o", recorded, "--"]
+        + list(command)
+    )
+    script = subprocess.Popen(
+        ["perf", "script", "--no-inline", "-i", recorded], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    folded = subprocess.run(
+        ["inferno-collapse-perf", "--quiet"], stdin=script.stdout, stdout=subprocess.PIPE, check=True
+    ).stdout.decode(errors="replace")
+    if script.wait() != 0:
+        sys.exit("perf script failed")
+    recorded.unlink()
+    counted = collections.Counter()
+    for line in folded.splitlines():
+        stack, _, number = line.rpartition(" ")
+        counted[NAMELESS.sub(r"\1;ZSTD_decompress (assembly)", stack)] += int(number)
+    return counted
+
+
+def without_generics(name):
+    """`a::b<c<d>>::e` as `a::b::e`; `<a as b>::c` as `a::c`."""
+    name = re.sub(r"::h[0-9a-f]{16}$", "", name.removesuffix("_[k]"))
+    name = re.sub(r"^<(.*) as .*>::", r"\1::", name.replace("->", "→"))
+    name = re.sub(r"^<([^<>]*)>::", r"\1::", name)
+    while (shorter := re.sub(r"(::)?<[^<>]*>", "", name)) != name:
+        name = shorter
+    return name.replace("::{{closure}}", "").replace("→", "->")
+
+
+def tidy(stack):
+    """The frames that say something."""
+    frames = [without_generics(frame) for frame in stack.split(";")[1:]]
+    kept = []
+    for frame in frames:
+        if not MACHINERY.search(frame) and (not kept or kept[-1] != frame):
+            kept.append(frame)
+    return kept or ["runtime"]
+
+
+def part_of(stack):
+    for frame in reversed(stack.split(";")):
+        for name, pattern in KNOWN[:-1]:
+            if pattern.search(frame):
+                return name
+    return KNOWN[-1][0]
+
+
+def draw(counted, title, path):
+    tidied = collections.Counter()
+    for stack, number in counted.items():
+        tidied[";".join(tidy(stack))] += number
+    folded = "".join(f"{stack} {number}\n" for stack, number in sorted(tidied.items()))
+    command = ["inferno-flamegraph", "--title", title, "--minwidth", "0.4", "--colors", "rust", "--hash"]
+    drawn = subprocess.run(command, input=folded.encode(), stdout=subprocess.PIPE, check=True)
+    path.write_bytes(drawn.stdout)
+
+
+def shares(found):
+    """A table in Markdown: parts down, items across; shares of processor time."""
+    names = [name for name, _ in PARTS if any(parts[name] for parts in found.values())]
+    lines = ["| |" + "".join(f" `{key}` |" for key in found), "|---" * (len(found) + 1) + "|"]
+    for name in names:
+        cells = [100 * parts[name] / sum(parts.values()) for parts in found.values()]
+        lines.append(f"| {name} |" + "".join(f" {cell:.0f}% |" if cell >= 0.5 else " – |" for cell in cells))
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    given = arguments()
+    chosen = items.chosen(given.only)
+    all_work = work.all_work(given.dm017)
+    definitions = bench.write_definitions(all_work, given.data / "definitions")
+    known = populations.all_populations(given.patients, given.events)
+    folders = {
+        name: populations.make(known[name], given.binary, given.data, definitions)
+        for name in items.populations_of(chosen)
+    }
+    answers = given.data / "answers"
+    answers.mkdir(exist_ok=True)
+    given.out.mkdir(parents=True, exist_ok=True)
+    place = Place(given.binary, None, None, {}, answers, given.threads)
+    found = {}
+    for item in chosen:
+        # Of two tables under a policy, the raw ones.
+        ours = items.contenders(item, place, all_work[item.work], definitions[item.work], folders)
+        command = (ours[-1] if item.who == "guarded" else ours[0]).command
+        process.run(command)
+        counted = sum((samples(command, answers) for _ in range(given.runs)), collections.Counter())
+        draw(counted, f"{item.key}: {item.says}", given.out / f"{item.key}.svg")
+        parts = found[item.key] = collections.Counter()
+        for stack, number in counted.items():
+            parts[part_of(stack)] += number
+    (given.out / "shares.md").write_text(shares(found))
+    print(shares(found), end="")
+    print(f"\n{given.out}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

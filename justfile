@@ -56,6 +56,10 @@ measure patients="100000" events="100":
 bench *ARGS: build
     benchmarks/bench.py --binary {{peristyle}} {{ARGS}}
 
+# Where the time of each piece of the bench goes: a flame graph of each, and a table. Needs perf, and `cargo install inferno`
+flamegraphs *ARGS: build
+    benchmarks/flamegraphs.py --binary {{peristyle}} {{ARGS}}
+
 # What the Guard costs on a full scan, side by side. 100 million events by default
 guard-cost patients="1000000" events="100": build
     {{peristyle}} synth --patients {{patients}} --events-per-patient {{events}} --registers --out {{target}}/guard-cost

@@ -19,24 +19,24 @@ import bench
 from harness import items, populations, process, work
 from harness.contenders import Place
 
-DRAWN = ("a12", "a60", "b", "c", "d", "e-b", "f-b")
+DRAWN = ("a12", "b", "c", "d", "e-b", "f-b")
 NEEDED = ("perf", "inferno-collapse-perf", "inferno-flamegraph")
 
 # What a sample is counted for: of its frames, from the innermost out, the first that one of these matches.
 PARTS = (
-    ("memory from the kernel: new pages", r"page_fault|clear_page|madvise|munmap|mmap|exit_mm"),
+    ("new pages of memory, from the kernel", r"page_fault|clear_page|madvise|munmap|mmap|exit_mm"),
     ("reading files", r"vfs_read|ksys_read|pread|read_iter"),
-    ("writing the file", r"vfs_write|ksys_write|pwrite|write_iter"),
     ("zstd, reading", r"ZSTD_decompress|ZSTD_decode|HUF_decompress|FSE_decode|ZSTD_buildSeq|HUF_readDTable"),
-    ("encoding the answer", r"peristyle_outputs|arrow_writer|column::writer|file::writer|ZSTD_compress|arrow_ipc::writer"),
-    ("codes: keys, and which are wanted", r"parquet_codes|parquet_deciding"),
+    ("codes: to keys, and which are wanted", r"parquet_(codes|hybrid|deciding)|source::codes|guard::entries|predicate::"),
     ("patients' ids, and their order", r"patient_ids"),
+    ("other columns of wanted rows", r"parquet::(arrow::(array|record|arrow)_reader|column::reader)"),
+    ("policy, types, which rows pass", r"peristyle_policy|peristyle_opt_out::(policy|conform|decode::guard)"),
+    ("views of raw tables, inline tables", r"datafusion_physical_plan::(?!sorts)|datafusion_functions|physical_expr"),
     ("sorting", r"physical_plan::sorts|row_order|arrow_row"),
-    ("other columns of wanted rows", r"parquet::(arrow|column|encodings|file|util|schema)"),
-    ("views of raw tables, policy", r"datafusion_physical_plan::(?!sorts)|datafusion_functions|datafusion_physical_expr"),
     ("merging tables, cutting blocks", r"peristyle_execution::(blocks|block_exec)"),
-    ("evaluation", r"peristyle_execution::(evaluate|kernels|program|answers|rows|vector|code_index)"),
-    ("scan: all else", r"peristyle_opt_out"),
+    ("evaluation", r"peristyle_execution::"),
+    ("writing the answer", r"peristyle_outputs|arrow_writer|column::writer|ZSTD_compress|arrow_ipc::writer"),
+    ("scan: all else", r"peristyle_opt_out::(?!arrays|bits)"),
     ("all else", r""),
 )
 KNOWN = tuple((name, re.compile(pattern)) for name, pattern in PARTS)
@@ -61,7 +61,7 @@ def arguments():
     parser.add_argument("--runs", type=int, default=3, help="how often each is run; samples are added up")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--data", type=pathlib.Path, help="where populations are made, and used again; default: target")
-    parser.add_argument("--out", type=pathlib.Path, help="where graphs go; default: `flamegraphs`, beside the populations")
+    parser.add_argument("--out", type=pathlib.Path, help="where graphs go; default: `flamegraphs`, by the populations")
     parser.add_argument("--dm017", type=pathlib.Path, default=bench.STUDY if bench.STUDY.exists() else None)
     given = parser.parse_args()
     missing = [program for program in NEEDED if not shutil.which(program)]
@@ -129,17 +129,18 @@ def draw(counted, title, path):
     for stack, number in counted.items():
         tidied[";".join(tidy(stack))] += number
     folded = "".join(f"{stack} {number}\n" for stack, number in sorted(tidied.items()))
-    command = ["inferno-flamegraph", "--title", title, "--minwidth", "0.4", "--colors", "rust", "--hash"]
+    command = ["inferno-flamegraph", "--title", title, "--minwidth", "0.4", "--colors", "rust", "--hash", "--countname", "ns"]
     drawn = subprocess.run(command, input=folded.encode(), stdout=subprocess.PIPE, check=True)
     path.write_bytes(drawn.stdout)
 
 
 def shares(found):
     """A table in Markdown: parts down, items across; shares of processor time."""
-    names = [name for name, _ in PARTS if any(parts[name] for parts in found.values())]
+    share = lambda parts, name: 100 * parts[name] / sum(parts.values())
+    names = [name for name, _ in PARTS if any(share(parts, name) >= 0.5 for parts in found.values())]
     lines = ["| |" + "".join(f" `{key}` |" for key in found), "|---" * (len(found) + 1) + "|"]
     for name in names:
-        cells = [100 * parts[name] / sum(parts.values()) for parts in found.values()]
+        cells = [share(parts, name) for parts in found.values()]
         lines.append(f"| {name} |" + "".join(f" {cell:.0f}% |" if cell >= 0.5 else " – |" for cell in cells))
     return "\n".join(lines) + "\n"
 

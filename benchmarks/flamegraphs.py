@@ -129,7 +129,7 @@ def draw(counted, title, path):
     for stack, number in counted.items():
         tidied[";".join(tidy(stack))] += number
     folded = "".join(f"{stack} {number}\n" for stack, number in sorted(tidied.items()))
-    command = ["inferno-flamegraph", "--title", title, "--minwidth", "0.4", "--colors", "rust", "--hash", "--countname", "ns"]
+    command = ["inferno-flamegraph", "--title", title, "--minwidth", "0.4", "-c", "rust", "--hash", "--countname", "ns"]
     drawn = subprocess.run(command, input=folded.encode(), stdout=subprocess.PIPE, check=True)
     path.write_bytes(drawn.stdout)
 

@@ -26,8 +26,8 @@ NEEDED = ("perf", "inferno-collapse-perf", "inferno-flamegraph")
 PARTS = (
     ("new pages of memory, from the kernel", r"page_fault|clear_page|madvise|munmap|mmap|exit_mm"),
     ("reading files", r"vfs_read|ksys_read|pread|read_iter"),
-    ("zstd, reading", r"ZSTD_decompress|ZSTD_decode|HUF_decompress|FSE_decode|ZSTD_buildSeq|HUF_readDTable"),
-    ("codes: to keys, and which are wanted", r"parquet_(codes|hybrid|deciding)|source::codes|guard::entries|predicate::"),
+    ("zstd, reading", r"ZSTD_decompress|ZSTD_decode|HUF_(de|read)|FSE_decode|ZSTD_buildSeq"),
+    ("codes: to keys, and which are wanted", r"parquet_(codes|hybrid|deciding)|source::codes|::entries|predicate::"),
     ("patients' ids, and their order", r"patient_ids"),
     ("other columns of wanted rows", r"parquet::(arrow::(array|record|arrow)_reader|column::reader)"),
     ("policy, types, which rows pass", r"peristyle_policy|peristyle_opt_out::(policy|conform|decode::guard)"),

@@ -5,7 +5,7 @@ import flamegraphs
 
 NAMES = {
     "peristyle_execution::evaluate::Evaluation::step": "peristyle_execution::evaluate::Evaluation::step",
-    "<parquet::arrow::ParquetRecordBatchReader as core::iter::Iterator>::next": "parquet::arrow::ParquetRecordBatchReader::next",
+    "<parquet::arrow::Reader as core::iter::Iterator>::next": "parquet::arrow::Reader::next",
     "<alloc::vec::Vec<T,A> as core::ops::drop::Drop>::drop": "alloc::vec::Vec::drop",
     "peristyle_opt_out::decode::Passing<S>::whole::{{closure}}": "peristyle_opt_out::decode::Passing::whole",
     "a::b::<c<d>>::e::h0123456789abcdef": "a::b::e",
@@ -14,7 +14,7 @@ NAMES = {
 }
 
 STACKS = {
-    "peristyle;main;peristyle_opt_out::decode::guard::Guard::decide;peristyle_opt_out::source::codes::CodedRows::holding": (
+    "main;peristyle_opt_out::decode::guard::Guard::decide;peristyle_opt_out::source::codes::CodedRows::holding": (
         "codes: to keys, and which are wanted"
     ),
     # What is neither here nor there counts for who called it.

@@ -76,10 +76,11 @@ def as_json(found):
 
 
 def as_text(found):
+    compared = "are the same" if found["answers_compared"] else "were NOT compared"
     lines = [
         f"{found['date']}: {found['machine']}; {found['threads']} threads; load before {found['load_before']:.1f}",
-        f"{found['patients']:,} patients with {found['events_per_patient']} events each; medians of {found['rounds']}, "
-        f"in interleaved rounds; answers {'are the same' if found['answers_compared'] else 'were NOT compared'}",
+        f"{found['patients']:,} patients with {found['events_per_patient']} events each; medians of at most "
+        f"{found['rounds']}, in interleaved rounds; answers {compared}",
         "",
         f"{'':<34}{'seconds':>10}{'from':>10}{'to':>10}{'cpu s':>9}{'peak MiB':>10}{'÷ first':>9}{'runs':>6}",
     ]

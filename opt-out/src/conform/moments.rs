@@ -86,7 +86,12 @@ fn in_range(moments: TimestampMicrosecondArray) -> Result<TimestampMicrosecondAr
 
 /// Moments in range have days that fit.
 fn days_of(moments: &TimestampMicrosecondArray) -> ArrayRef {
-    let day = |moment: i64| i32::try_from(moment.div_euclid(DAY_MICROSECONDS)).unwrap_or(DATE_MAX);
+    // From the first moment there is, so that there is nothing below zero to be rounded the other way. What lies under a
+    // NULL may be anything, and becomes a day all the same.
+    let day = |moment: i64| {
+        let days = moment.wrapping_sub(MOMENT_MIN) as u64 / DAY_MICROSECONDS as u64;
+        DATE_MIN + days.min(DATE_MAX.abs_diff(DATE_MIN).into()) as i32
+    };
     let days: Date32Array = moments.unary(day);
     Arc::new(days)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Date32Array, Int64Array, PrimitiveArray, StringArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Int64Type};
 
@@ -97,7 +98,11 @@ fn hex(bytes: &[u8]) -> String {
 /// The array with NULL in place of numbers and days that stand for it. (Texts have been seen to.)
 pub(super) fn without(array: ArrayRef, null_values: &[NullValue]) -> Result<ArrayRef, Fault> {
     fn nulled<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, nulls: &[T::Native]) -> PrimitiveArray<T> {
-        array.iter().map(|value| value.filter(|value| !nulls.contains(value))).collect()
+        let values = array.values();
+        let others = BooleanBuffer::collect_bool(values.len(), |row| !nulls.contains(&values[row]));
+        // The values stay as they are: which of them are NULL is all that changes.
+        let valid = NullBuffer::union(array.nulls(), Some(&NullBuffer::new(others)));
+        PrimitiveArray::new(values.clone(), valid.filter(|valid| valid.null_count() > 0))
     }
     let ints: Vec<i64> =
         null_values.iter().filter_map(|null| if let NullValue::Int(int) = null { Some(*int) } else { None }).collect();
@@ -112,4 +117,32 @@ pub(super) fn without(array: ArrayRef, null_values: &[NullValue]) -> Result<Arra
         return Ok(Arc::new(found));
     }
     Ok(array)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use arrow::array::{Date32Array, Int64Array};
+
+    use super::*;
+
+    #[test]
+    fn numbers_and_days_that_stand_for_null_are_null() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(7), None, Some(-1), Some(0), Some(99)]));
+        let days: ArrayRef = Arc::new(Date32Array::from(vec![Some(-25_567), Some(19_000), None]));
+        let (int, day) = (NullValue::Int, NullValue::Day);
+        for (found, null_values, expected) in [
+            (&numbers, vec![int(-1), int(99)], Int64Array::from(vec![Some(7), None, None, Some(0), None]).into_data()),
+            (&numbers, vec![int(5)], numbers.to_data()),
+            // Days stand for nothing among numbers.
+            (&numbers, vec![day(7)], numbers.to_data()),
+            (&days, vec![day(-25_567)], Date32Array::from(vec![None, Some(19_000), None]).into_data()),
+            (&days, vec![], days.to_data()),
+        ] {
+            let read = without(Arc::clone(found), &null_values).unwrap();
+            assert_eq!(read.to_data(), expected, "{null_values:?}");
+        }
+        let whole: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+        assert!(without(whole, &[int(3)]).unwrap().nulls().is_none());
+    }
 }

@@ -217,6 +217,12 @@ impl<'a> StrColumn<'a> {
         Ok(StrColumn { keys: array.keys(), entries })
     }
 
+    /// Whether to look at each entry once, and not at each row's. Not so where the dictionary is longer than the column, as
+    /// that of a slice of a large batch is.
+    pub(crate) fn is_worth_walking(&self) -> bool {
+        self.entries.len() <= self.keys.len()
+    }
+
     /// The string of a row; `None` for NULL.
     pub(crate) fn get(&self, row: usize) -> Option<&'a str> {
         if self.keys.is_null(row) { None } else { Some(self.entries.value(self.keys.value(row) as usize)) }

@@ -102,8 +102,8 @@ impl Flags {
             self.words.push(self.last);
         }
         // Bits are counted from the lowest of the first byte up.
-        let words: Buffer = self.words.into_iter().map(u64::to_le).collect();
-        BooleanBuffer::new(words, 0, self.len)
+        self.words.iter_mut().for_each(|word| *word = word.to_le());
+        BooleanBuffer::new(Buffer::from_vec(self.words), 0, self.len)
     }
 }
 

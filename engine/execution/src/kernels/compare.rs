@@ -71,8 +71,7 @@ pub(crate) fn binary(function: Binary, lhs: &Vector, rhs: &Vector) -> Result<Vec
 pub(crate) fn by_entry(array: &StrArray, test: impl Fn(&str) -> bool) -> Result<BooleanArray> {
     let column = StrColumn::new(array)?;
     let keys = column.keys.values();
-    // A dictionary that is much longer than the column (a slice of a large batch) is not worth walking.
-    let bits = if column.entries.len() <= keys.len() {
+    let bits = if column.is_worth_walking() {
         let passes: Vec<bool> = (0..column.entries.len()).map(|entry| test(column.entries.value(entry))).collect();
         BooleanBuffer::collect_bool(keys.len(), |row| passes.get(keys[row] as usize).copied().unwrap_or(false))
     } else {

@@ -100,15 +100,21 @@ pub(crate) fn in_combined(
         members: &PrimitiveArray<T>,
         sets: &Sets<'_>,
         key: impl Fn(T::Native) -> K,
+        key_of_member: impl Fn(T::Native) -> K,
     ) -> BooleanArray {
-        let value = |array: &PrimitiveArray<T>, row| array.is_valid(row).then(|| key(array.value(row)));
-        sets.contain(lhs.len(), |row| value(lhs, row), |member| value(members, member))
+        let value = |row| lhs.is_valid(row).then(|| key(lhs.value(row)));
+        let member = |row| members.is_valid(row).then(|| key_of_member(members.value(row)));
+        sets.contain(lhs.len(), value, member)
     }
     let sets = Sets { patients, offsets: rows.offsets() };
     Ok(Vector::Bool(match (lhs, members) {
-        (Vector::Int(lhs), Vector::Int(members)) => search(lhs, members, &sets, |value| value),
-        (Vector::Date(lhs), Vector::Date(members)) => search(lhs, members, &sets, |value| value),
-        (Vector::Float(lhs), Vector::Float(members)) => search(lhs, members, &sets, |value| (value + 0.0).to_bits()),
+        (Vector::Int(lhs), Vector::Int(members)) => search(lhs, members, &sets, |value| value, |value| value),
+        (Vector::Date(lhs), Vector::Date(members)) => search(lhs, members, &sets, |value| value, |value| value),
+        (Vector::Float(lhs), Vector::Float(members)) => {
+            // NaN is equal to nothing: what is looked up has another than the members, and both have one that no number has.
+            let key = |nan: u64| move |value: f64| if value.is_nan() { nan } else { (value + 0.0).to_bits() };
+            search(lhs, members, &sets, key(u64::MAX), key(u64::MAX - 1))
+        }
         (Vector::Bool(lhs), Vector::Bool(members)) => {
             let value = |array: &BooleanArray, row| array.is_valid(row).then(|| array.value(row));
             sets.contain(lhs.len(), |row| value(lhs, row), |member| value(members, member))
@@ -129,10 +135,8 @@ fn numbered<'a>(column: &StrColumn<'a>, numbers: &mut HashMap<&'a str, u32>) -> 
         let next = numbers.len() as u32;
         *numbers.entry(entry).or_insert(next)
     };
-    let len = column.keys.len();
-    // A dictionary that is much longer than the column (a slice of a large batch) is not worth walking.
-    if column.entries.len() > len {
-        return (0..len).map(|row| column.get(row).map(&mut number)).collect();
+    if !column.is_worth_walking() {
+        return (0..column.keys.len()).map(|row| column.get(row).map(&mut number)).collect();
     }
     let entries: Vec<u32> = (0..column.entries.len()).map(|entry| number(column.entries.value(entry))).collect();
     column.keys.iter().map(|key| key.map(|key| entries[key as usize])).collect()
@@ -159,7 +163,7 @@ impl Sets<'_> {
     ) -> BooleanArray {
         let mut builder = BooleanBuilder::with_capacity(len);
         let mut members: Vec<K> = Vec::new();
-        let mut members_of = None;
+        let (mut members_of, mut sorted) = (None, false);
         let patients = self.patients.map(|rows| rows.patients().values());
         for row in 0..len {
             let patient = patients.map_or(row, |patients| patients[row] as usize);
@@ -168,12 +172,12 @@ impl Sets<'_> {
                 let range = self.offsets[patient] as usize..self.offsets[patient + 1] as usize;
                 members.clear();
                 members.extend(range.filter_map(&member));
-                if patients.is_some() && members.len() > COMPARED_MAX {
+                sorted = patients.is_some() && members.len() > COMPARED_MAX;
+                if sorted {
                     members.sort_unstable();
                     members.dedup();
                 }
             }
-            let sorted = patients.is_some() && members.len() > COMPARED_MAX;
             builder.append_option(match (members.is_empty(), value(row)) {
                 (true, _) => Some(false),
                 (false, None) => None,
@@ -222,32 +226,52 @@ mod tests {
         DomainRows::all(ends.into())
     }
 
+    fn truth(lhs: &Vector, patients: Option<&DomainRows>, members: &Vector, rows: &DomainRows) -> BooleanArray {
+        let Vector::Bool(found) = in_combined(lhs, patients, members, rows).unwrap() else { panic!("no truth") };
+        found
+    }
+
+    /// What each value is told, all compared with all.
+    fn compared(looked_up: &[Values], members: &[Values]) -> BooleanArray {
+        let of_patient = |(looked_up, members): (&Values, &Values)| -> Vec<Option<bool>> {
+            let none = members.iter().all(Option::is_none);
+            looked_up
+                .iter()
+                .map(|value| if none { Some(false) } else { value.map(|_| members.contains(value)) })
+                .collect()
+        };
+        looked_up.iter().zip(members).flat_map(of_patient).collect()
+    }
+
     proptest! {
         #[test]
         fn a_value_is_in_its_patient_s_set_as_if_each_member_were_compared(
             patients in prop::collection::vec(
-                (prop::collection::vec(prop::option::of(0..30u8), 0..6),
-                 prop::collection::vec(prop::option::of(0..30u8), 0..40)), 1..5)
+                (prop::collection::vec(prop::option::of(0..15u8), 0..12),
+                 prop::collection::vec(prop::option::of(0..15u8), 0..40)), 1..8)
         ) {
-            let (looked_up, members): (Vec<Values>, Vec<Values>) = patients.iter().cloned().unzip();
-            let expected: BooleanArray = patients.iter().flat_map(|(looked_up, members)| {
-                looked_up.iter().map(|value| match value {
-                    _ if members.iter().all(Option::is_none) => Some(false),
-                    None => None,
-                    found => Some(members.contains(found)),
-                })
-            }).collect();
+            let (looked_up, members): (Vec<Values>, Vec<Values>) = patients.into_iter().unzip();
+            // A value for each patient, too.
+            let first: Vec<Values> = looked_up.iter().map(|rows| vec![rows.first().copied().flatten()]).collect();
             let (rows, member_rows) = (rows_of(&looked_up), rows_of(&members));
-            let (values, members) = (looked_up.concat(), members.concat());
-            for (lhs, members) in [
-                (integers(&values), integers(&members)),
-                (strings(&values, 30), strings(&members, 60)),
-            ] {
-                let Vector::Bool(found) = in_combined(&lhs, Some(&rows), &members, &member_rows).unwrap() else {
-                    panic!("no truth")
-                };
-                prop_assert_eq!(&found, &expected);
+            for values in [integers, |values: &[Option<u8>]| strings(values, 15), |values: &[Option<u8>]| strings(values, 60)] {
+                let in_set = values(&members.concat());
+                let found = truth(&values(&looked_up.concat()), Some(&rows), &in_set, &member_rows);
+                prop_assert_eq!(found, compared(&looked_up, &members));
+                prop_assert_eq!(truth(&values(&first.concat()), None, &in_set, &member_rows), compared(&first, &members));
             }
+        }
+    }
+
+    #[test]
+    fn zero_has_one_sign_and_nan_is_in_no_set() {
+        let floats = |values: Vec<f64>| Vector::Float(values.into());
+        for more in [vec![], (1..20).map(f64::from).collect()] {
+            let members = [vec![f64::NAN, 0.0], more].concat();
+            let member_rows = rows_of(&[vec![(); members.len()]]);
+            let looked_up = floats(vec![f64::NAN, -f64::NAN, -0.0, 0.0, 0.5]);
+            let found = truth(&looked_up, Some(&rows_of(&[vec![(); 5]])), &floats(members), &member_rows);
+            assert_eq!(found, BooleanArray::from(vec![false, false, true, true, false]));
         }
     }
 }

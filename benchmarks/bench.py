@@ -14,24 +14,16 @@ import pathlib
 import subprocess
 import sys
 
-from harness import chart, claims, items, peers, populations, report, rounds, work
-from harness.contenders import HERE, Place
-
-ROOT = HERE.parent
-STUDY = ROOT.parent / "shared/ehrql/studies/qof-diabetes.dataset_definition_dm017/definition.json"
+from harness import chart, claims, ground, items, peers, report, rounds
+from harness.contenders import Place
 
 
 def arguments():
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "peristyle"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", type=pathlib.Path, default=target / "release/peristyle")
-    parser.add_argument("--only", type=lambda keys: keys.split(","), help="items, such as a12,b; all without it")
-    parser.add_argument("--patients", type=int, default=1_000_000)
-    parser.add_argument("--events", type=int, default=100, help="clinical events of a patient, on average")
+    ground.add_arguments(parser)
+    parser.add_argument("--only", type=ground.keys, help="items, such as a12,b; all without it")
     parser.add_argument("--runs", type=int, default=5, help="rounds, after the one that fills caches")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--data", type=pathlib.Path, help="where populations are made, and used again; default: target")
     parser.add_argument("--out", type=pathlib.Path, help="where results go; default: `results`, beside the populations")
     parser.add_argument(
         "--venv", type=pathlib.Path, default=cache / "peers", help="of the peers; made if it is not there"
@@ -43,25 +35,14 @@ def arguments():
     parser.add_argument(
         "--ehrql", type=pathlib.Path, help="a virtual environment that has ehrQL, or a checkout with .venv"
     )
-    parser.add_argument(
-        "--dm017",
-        type=pathlib.Path,
-        default=STUDY if STUDY.exists() else None,
-        help="the study's definition; default: the shared one, or one of the same shape",
-    )
     parser.add_argument("--slow", type=float, default=60, metavar="SECONDS", help="what takes longer is run once only")
     parser.add_argument(
         "--budget", type=float, default=float("inf"), metavar="SECONDS", help="no round that would end after it"
     )
     parser.add_argument("--check", action="store_true", help="compare the answers, measure nothing")
-    given = parser.parse_args()
+    given = ground.parsed(parser, "results")
     if given.no_peers and (given.ehrql or given.check):
         parser.error("--no-peers compares nothing: it goes with neither --ehrql nor --check")
-    given.data = (given.data or target / f"bench/{given.patients}x{given.events}").resolve()
-    given.out = (given.out or given.data / "results").resolve()
-    given.binary = given.binary.resolve()
-    if not given.binary.exists():
-        parser.error(f"there is no {given.binary}: build it (`just build`), or give --binary")
     return given
 
 
@@ -78,7 +59,7 @@ def floor_program():
         "--no-run",
         "--message-format=json",
     ]
-    messages = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT).stdout.decode().splitlines()
+    messages = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ground.ROOT).stdout.decode().splitlines()
     found = [
         message.get("executable")
         for message in map(json.loads, messages)
@@ -87,49 +68,29 @@ def floor_program():
     return pathlib.Path(next(filter(None, found)))
 
 
-def write_definitions(all_work, folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {}
-    for name, piece in all_work.items():
-        paths[name] = folder / f"{name}.json"
-        paths[name].write_text(json.dumps(piece.definition))
-    return paths
-
-
 def main():
     given = arguments()
     chosen = items.chosen(given.only)
-    all_work = work.all_work(given.dm017)
-    definitions = write_definitions(all_work, given.data / "definitions")
-    known = populations.all_populations(given.patients, given.events)
-    folders = {
-        name: populations.make(known[name], given.binary, given.data, definitions)
-        for name in items.populations_of(chosen)
-    }
-    answers = given.data / "answers"
-    answers.mkdir(exist_ok=True)
+    made = ground.prepare(given, chosen)
     python = None if given.no_peers else peers.python(given.venv.resolve())
-    wanted = {item.work: definitions[item.work] for item in chosen if item.who == "all"}
+    wanted = {item.work: made.definitions[item.work] for item in chosen if item.who == "all"}
     statements = (
-        peers.ehrql_statements(peers.ehrql_python(given.ehrql.absolute()), wanted, answers) if given.ehrql else {}
+        peers.ehrql_statements(peers.ehrql_python(given.ehrql.absolute()), wanted, made.answers) if given.ehrql else {}
     )
     place = Place(
         given.binary,
         given.floor.resolve() if given.floor else floor_program(),
         python,
         statements,
-        answers,
+        made.answers,
         given.threads,
     )
-    fields = [
-        (item, all_work[item.work], items.contenders(item, place, all_work[item.work], definitions[item.work], folders))
-        for item in chosen
-    ]
+    fields = [(item, made.all_work[item.work], made.contenders(item, place)) for item in chosen]
     load_before, *_ = os.getloadavg()
     runs = rounds.all_rounds(fields, 0 if given.check else given.runs, given.slow, python, given.budget)
     rounds.say("")
     if given.check:
-        print(f"{len(runs)} answers over {len(folders)} populations: those that must be the same are")
+        print(f"{len(runs)} answers over {len(made.folders)} populations: those that must be the same are")
         return
     found = report.result(given, fields, runs, claims.all_claims(runs), peers.PACKAGES, load_before)
     given.out.mkdir(parents=True, exist_ok=True)

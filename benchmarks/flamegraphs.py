@@ -8,15 +8,13 @@ Runs Peristyle alone, over the populations of bench.py, under Linux's `perf`, an
 
 import argparse
 import collections
-import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
 
-import bench
-from harness import items, populations, process, work
+from harness import ground, items, process
 from harness.contenders import Place
 
 DRAWN = ("a12", "b", "c", "d", "e-b", "f-b")
@@ -52,29 +50,20 @@ NAMELESS = re.compile(r"^([^;]*);\[[^;\]]+\]$")
 
 
 def arguments():
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", bench.ROOT / "target"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", type=pathlib.Path, default=target / "release/peristyle")
-    parser.add_argument("--only", type=lambda keys: keys.split(","), default=list(DRAWN), help="items, such as a12,b")
-    parser.add_argument("--patients", type=int, default=1_000_000)
-    parser.add_argument("--events", type=int, default=100, help="clinical events of a patient, on average")
+    ground.add_arguments(parser)
+    parser.add_argument("--only", type=ground.keys, default=list(DRAWN), help="items, such as a12,b")
     parser.add_argument("--runs", type=int, default=3, help="how often each is run; samples are added up")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--data", type=pathlib.Path, help="where populations are made, and used again; default: target")
     parser.add_argument("--out", type=pathlib.Path, help="where graphs go; default: `flamegraphs`, by the populations")
-    parser.add_argument("--dm017", type=pathlib.Path, default=bench.STUDY if bench.STUDY.exists() else None)
-    given = parser.parse_args()
+    given = ground.parsed(parser, "flamegraphs")
     missing = [program for program in NEEDED if not shutil.which(program)]
     if missing:
         parser.error(f"there is no {', '.join(missing)}: perf is in linux-perf, the others in `cargo install inferno`")
-    given.data = (given.data or target / f"bench/{given.patients}x{given.events}").resolve()
-    given.out = (given.out or given.data / "flamegraphs").resolve()
-    given.binary = given.binary.resolve()
     return given
 
 
 def samples(command, scratch):
-    """How often each stack was seen: frames from the outermost in, joined by semicolons."""
+    """Nanoseconds by stack: the frames that say something, from the outermost in, joined by semicolons."""
     recorded = scratch / "perf.data"
     process.run(
         ["perf", "record", "-q", "-F", "1999", "-e", "cpu-clock", "--call-graph", "dwarf,12288", "-o", recorded, "--"]
@@ -92,7 +81,7 @@ def samples(command, scratch):
     counted = collections.Counter()
     for line in folded.splitlines():
         stack, _, number = line.rpartition(" ")
-        counted[NAMELESS.sub(r"\1;ZSTD_decompress (assembly)", stack)] += int(number)
+        counted[";".join(tidy(stack))] += int(number)
     return counted
 
 
@@ -108,6 +97,8 @@ def without_generics(name):
 
 def tidy(stack):
     """The frames that say something."""
+    stack = NAMELESS.sub(r"\1;ZSTD_decompress (assembly)", stack)
+    # The first is the thread's name.
     frames = [without_generics(frame) for frame in stack.split(";")[1:]]
     kept = []
     for frame in frames:
@@ -117,6 +108,7 @@ def tidy(stack):
 
 
 def part_of(stack):
+    """What a tidied stack is counted for."""
     for frame in reversed(stack.split(";")):
         for name, pattern in KNOWN[:-1]:
             if pattern.search(frame):
@@ -125,10 +117,7 @@ def part_of(stack):
 
 
 def draw(counted, title, path):
-    tidied = collections.Counter()
-    for stack, number in counted.items():
-        tidied[";".join(tidy(stack))] += number
-    folded = "".join(f"{stack} {number}\n" for stack, number in sorted(tidied.items()))
+    folded = "".join(f"{stack} {number}\n" for stack, number in sorted(counted.items()))
     command = ["inferno-flamegraph", "--title", title, "--minwidth", "0.4", "-c", "rust", "--hash", "--countname", "ns"]
     drawn = subprocess.run(command, input=folded.encode(), stdout=subprocess.PIPE, check=True)
     path.write_bytes(drawn.stdout)
@@ -148,24 +137,19 @@ def shares(found):
 def main():
     given = arguments()
     chosen = items.chosen(given.only)
-    all_work = work.all_work(given.dm017)
-    definitions = bench.write_definitions(all_work, given.data / "definitions")
-    known = populations.all_populations(given.patients, given.events)
-    folders = {
-        name: populations.make(known[name], given.binary, given.data, definitions)
-        for name in items.populations_of(chosen)
-    }
-    answers = given.data / "answers"
-    answers.mkdir(exist_ok=True)
+    made = ground.prepare(given, chosen)
     given.out.mkdir(parents=True, exist_ok=True)
-    place = Place(given.binary, None, None, {}, answers, given.threads)
+    place = Place(given.binary, None, None, {}, made.answers, given.threads)
     found = {}
     for item in chosen:
         # Of two tables under a policy, the raw ones.
-        ours = items.contenders(item, place, all_work[item.work], definitions[item.work], folders)
+        ours = made.contenders(item, place)
         command = (ours[-1] if item.who == "guarded" else ours[0]).command
-        process.run(command)
-        counted = sum((samples(command, answers) for _ in range(given.runs)), collections.Counter())
+        try:
+            process.run(command)
+            counted = sum((samples(command, made.answers) for _ in range(given.runs)), collections.Counter())
+        except process.Failed as error:
+            sys.exit(f"{item.key}: {error}")
         draw(counted, f"{item.key}: {item.says}", given.out / f"{item.key}.svg")
         parts = found[item.key] = collections.Counter()
         for stack, number in counted.items():

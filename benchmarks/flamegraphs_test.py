@@ -45,6 +45,7 @@ def test_stacks():
     stack = "worker;clone3;tokio::runtime::run;core::ops::FnOnce::call_once;a::b<c>;a::b<d>;a::e"
     assert flamegraphs.tidy(stack) == ["a::b", "a::e"]
     assert flamegraphs.tidy("worker;clone3") == ["runtime"]
+    assert flamegraphs.tidy("worker;[peristyle]") == ["ZSTD_decompress (assembly)"]
 
 
 if __name__ == "__main__":

@@ -277,6 +277,6 @@ fn tables_of_the_catalogue_s_shape_as_text_and_as_json() {
     let run = sandbox.run("source check source.toml --json");
     let found: Json = serde_json::from_str(&run.stdout).expect("JSON");
     assert_eq!((run.status, &found["ok"]), (Some(11), &Json::from(false)), "{run:?}");
-    text += &format!("{:#}\n{:#}\n", found["errors"], found["registers"]);
+    text += &place::lasting(&format!("{:#}\n{:#}\n", found["errors"], found["registers"]));
     insta::assert_snapshot!(text.replace(&sandbox.path("").display().to_string(), "[FOLDER]/"));
 }

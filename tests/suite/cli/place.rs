@@ -284,8 +284,13 @@ pub(crate) fn outcome(sandbox: &Sandbox) -> String {
 
 /// A transcript without digests, days of today and moments.
 pub(crate) fn transcript(sandbox: &Sandbox, run: &Run) -> String {
+    lasting(&sandbox.transcript(run))
+}
+
+/// What stays of a text from one day to the next: neither digests nor days near today.
+pub(crate) fn lasting(text: &str) -> String {
     let today = chrono::Utc::now().date_naive();
-    let mut text = sandbox.transcript(run);
+    let mut text = text.to_owned();
     for (days, name) in [(-1, "[YESTERDAY]"), (0, "[TODAY]"), (5, "[IN 5 DAYS]")] {
         text = text.replace(&(today + chrono::Duration::days(days)).to_string(), name);
     }

@@ -69,6 +69,7 @@ fn verified(policy: &Policy, tables: &Path) -> VerifiedPolicy {
         asked: &BTreeSet::new(),
         today,
         known_counts: 0,
+        threads: 2,
     })
     .unwrap()
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hashbrown::HashSet;
+
 use crate::day::Day;
 
 /// The most rows of a register of practices: England has some 6,500 practices.
@@ -116,8 +118,9 @@ impl Practices {
 /// Practices that are activated on the day of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ActivatedPractices {
-    ints: BTreeSet<i64>,
-    texts: BTreeSet<Box<str>>,
+    // Every registration asks, and every row that is judged by its practice.
+    ints: HashSet<i64>,
+    texts: HashSet<Box<str>>,
 }
 
 impl ActivatedPractices {

@@ -9,6 +9,7 @@ mod parquet_chunks;
 mod parquet_codes;
 mod parquet_days;
 mod parquet_deciding;
+mod parquet_entries;
 mod parquet_hybrid;
 mod parquet_order;
 

@@ -307,14 +307,15 @@ impl ParquetFile {
         let columns = groups.get(group.row_group).map(|group| group.columns()).unwrap_or_default();
         let mut codes = Vec::new();
         for index in projection.iter().filter(|index| self.indices.patient_id != Some(**index)) {
-            let is_dictionary = matches!(self.metadata.schema().field(*index).data_type(), DataType::Dictionary(..));
+            let delivered = self.metadata.schema().field(*index).data_type();
             let column = leaves(&self.metadata, &[*index]).first().and_then(|leaf| columns.get(*leaf));
             let at = wanted.iter().position(|column| self.indices.columns.get(*column) == Some(&Some(*index)));
-            if let (true, Some(column), Some(at)) = (is_dictionary, column, at)
-                && is_coded(column, group.rows)
+            if let (Some(column), Some(at)) = (column, at)
+                && is_coded(column, delivered, group.rows)
                 && codes.len() + 1 < projection.len()
             {
-                let column = CodeColumn::open(chunks.clone(), column, group.rows).map_err(|_| self.failed(chunks))?;
+                let column =
+                    CodeColumn::open(chunks.clone(), column, delivered, group.rows).map_err(|_| self.failed(chunks))?;
                 codes.push(Codes { index: *index, wanted: at, column });
             }
         }

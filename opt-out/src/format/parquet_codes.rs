@@ -1,30 +1,33 @@
-//! Columns of strings whose pages refer to their row group's dictionary: rows as keys, without a look at the strings.
+//! Columns whose pages refer to their row group's dictionary: rows as keys, without a look at the entries.
 //!
 //! ```text
 //! dictionary page ─► entries, once a row group
 //! data page       ─► levels: which rows have a value │ keys of those, in runs or packed bits ─► keys by row
 //! ```
-//! Codes are what most scans decide by. That the dictionary comes first tells of a row group whether any of its rows can
-//! be wanted, and its rows are keys in a third of the time that it takes the general decoder.
+//! Codes are what most scans decide by, and dates what a policy judges rows by. That the dictionary comes first tells of a
+//! row group whether any of its rows can be wanted, and its rows are keys in a third of the time that it takes the general
+//! decoder.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, NullBufferBuilder, StringArray};
-use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
-use parquet::basic::{Encoding, PageType, Type};
+use arrow::array::{ArrayRef, NullBufferBuilder};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::datatypes::DataType;
+use parquet::basic::{Encoding, PageType};
 use parquet::column::page::{Page, PageReader};
 use parquet::errors::Result;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::parquet_entries::{are_known, entries};
 use super::parquet_hybrid::{damaged, flags, unpack};
 use crate::source::CodedRows;
 
 /// Most rows of a row group that is read so: a page may claim to have all of them, and its keys are held.
 const ROWS_MAX: usize = 1 << 27;
 
-/// A row group's column of strings, on its way from page to page.
+/// A row group's column, on its way from page to page.
 pub(super) struct CodeColumn<R: ChunkReader> {
     pages: SerializedPageReader<R>,
     /// Whether rows may have no value
@@ -49,10 +52,10 @@ struct KeysOfPage {
     used: usize,
 }
 
-/// Whether the file says that all pages of a column of strings refer to a dictionary.
-pub(super) fn is_coded(column: &ColumnChunkMetaData, rows: usize) -> bool {
+/// Whether the file says that all pages of a column, which is delivered as `delivered`, refer to a dictionary.
+pub(super) fn is_coded(column: &ColumnChunkMetaData, delivered: &DataType, rows: usize) -> bool {
     let descriptor = column.column_descr();
-    let of_strings = descriptor.physical_type() == Type::BYTE_ARRAY
+    let may_be_keys = are_known(descriptor, delivered)
         && descriptor.max_rep_level() == 0
         && descriptor.max_def_level() <= 1
         && column.dictionary_page_offset().is_some();
@@ -64,12 +67,12 @@ pub(super) fn is_coded(column: &ColumnChunkMetaData, rows: usize) -> bool {
         }
         (None, None) => false,
     };
-    rows <= ROWS_MAX && of_strings && all_refer
+    rows <= ROWS_MAX && may_be_keys && all_refer
 }
 
 impl<R: ChunkReader> CodeColumn<R> {
     /// Reads the dictionary. `column` is one that [`is_coded`].
-    pub(super) fn open(chunks: R, column: &ColumnChunkMetaData, rows: usize) -> Result<Self> {
+    pub(super) fn open(chunks: R, column: &ColumnChunkMetaData, delivered: &DataType, rows: usize) -> Result<Self> {
         let mut pages = SerializedPageReader::new(Arc::new(chunks), column, rows, None)?;
         let Some(Page::DictionaryPage { buf, num_values, encoding, .. }) = pages.get_next_page()? else {
             return Err(damaged());
@@ -77,12 +80,12 @@ impl<R: ChunkReader> CodeColumn<R> {
         if !matches!(encoding, Encoding::PLAIN | Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY) {
             return Err(damaged());
         }
-        let entries = Arc::new(entries(&buf, num_values as usize)?);
+        let entries = entries(&buf, num_values as usize, delivered)?;
         let optional = column.column_descr().max_def_level() > 0;
         Ok(Self { pages, optional, rows, entries, page: KeysOfPage::default() })
     }
 
-    /// The strings that rows may refer to.
+    /// What rows may refer to.
     pub(super) fn entries(&self) -> &ArrayRef {
         &self.entries
     }
@@ -111,23 +114,6 @@ impl<R: ChunkReader> CodeColumn<R> {
         }
         Ok(rows.min(self.page.rows - self.page.taken))
     }
-}
-
-/// Strings with their lengths before them.
-fn entries(mut bytes: &[u8], count: usize) -> Result<StringArray> {
-    let mut ends = Vec::with_capacity(count.min(bytes.len()) + 1);
-    let mut text = Vec::with_capacity(bytes.len());
-    ends.push(0);
-    for _ in 0..count {
-        let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| damaged())?;
-        let (entry, rest) = rest.split_at_checked(length).ok_or_else(damaged)?;
-        text.extend_from_slice(entry);
-        ends.push(i32::try_from(text.len()).map_err(|_| damaged())?);
-        bytes = rest;
-    }
-    // Looks at all of the text, once. What it says of a text that is none may hold a part of it.
-    StringArray::try_new(OffsetBuffer::new(ends.into()), text.into(), None).map_err(|_| damaged())
 }
 
 impl KeysOfPage {
@@ -201,20 +187,53 @@ impl KeysOfPage {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use arrow::array::{AsArray, RecordBatch};
-    use arrow::datatypes::Int32Type;
+    use arrow::array::{
+        Array, Date32Array, RecordBatch, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+        TimestampNanosecondArray, TimestampSecondArray, new_empty_array,
+    };
+    use arrow::compute::{cast, concat};
     use bytes::Bytes;
     use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use parquet::basic::Compression;
     use parquet::file::properties::{WriterProperties, WriterVersion};
-    use parquet::file::reader::{FileReader, SerializedFileReader};
     use proptest::prelude::*;
 
     use super::*;
 
-    fn written(codes: &[Option<String>], properties: WriterProperties) -> Bytes {
-        let column: ArrayRef = Arc::new(codes.iter().map(Option::as_deref).collect::<StringArray>());
-        let batch = RecordBatch::try_from_iter_with_nullable([("code", column, true)]).unwrap();
+    type Codes = Vec<Option<u16>>;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Kind {
+        Strings,
+        Days,
+        Milliseconds,
+        Microseconds,
+        Nanoseconds,
+    }
+
+    fn kinds() -> impl Strategy<Value = Kind> {
+        prop::sample::select(vec![Kind::Strings, Kind::Days, Kind::Milliseconds, Kind::Microseconds, Kind::Nanoseconds])
+    }
+
+    fn column(kind: Kind, codes: &Codes) -> ArrayRef {
+        // Large ones of both signs too.
+        let moments = || codes.iter().map(|code| code.map(|code| (i64::from(code) - 1000) * 86_400_000_001));
+        match kind {
+            Kind::Strings => {
+                Arc::new(codes.iter().map(|code| code.map(|code| code.to_string())).collect::<StringArray>())
+            }
+            Kind::Days => {
+                Arc::new(codes.iter().map(|code| code.map(|code| i32::from(code) - 1000)).collect::<Date32Array>())
+            }
+            Kind::Milliseconds => Arc::new(moments().collect::<TimestampMillisecondArray>()),
+            Kind::Microseconds => Arc::new(moments().collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
+            Kind::Nanoseconds => Arc::new(moments().collect::<TimestampNanosecondArray>()),
+        }
+    }
+
+    fn written(column: &ArrayRef, properties: WriterProperties) -> Bytes {
+        let batch = RecordBatch::try_from_iter_with_nullable([("code", Arc::clone(column), true)]).unwrap();
         let mut bytes = Vec::new();
         let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
         writer.write(&batch).unwrap();
@@ -223,15 +242,20 @@ mod tests {
     }
 
     /// Rows of every row group, taken some at a time; nothing where a column is not coded.
-    fn read(bytes: &Bytes, at_a_time: usize) -> Option<Result<Vec<Option<String>>>> {
-        let file = SerializedFileReader::new(bytes.clone()).unwrap();
-        let mut rows = Vec::new();
+    fn read(bytes: &Bytes, at_a_time: usize) -> Option<Result<ArrayRef>> {
+        let file = ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).unwrap();
+        let found = file.schema().field(0).data_type();
+        let delivered = match found {
+            DataType::Utf8 => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            other => other.clone(),
+        };
+        let mut rows = vec![new_empty_array(found)];
         for group in file.metadata().row_groups() {
             let (column, mut left) = (group.column(0), group.num_rows() as usize);
-            if !is_coded(column, left) {
+            if !is_coded(column, &delivered, left) {
                 return None;
             }
-            let mut codes = match CodeColumn::open(bytes.clone(), column, left) {
+            let mut codes = match CodeColumn::open(bytes.clone(), column, &delivered, left) {
                 Ok(codes) => codes,
                 Err(error) => return Some(Err(error)),
             };
@@ -239,36 +263,30 @@ mod tests {
                 let next = at_a_time.min(left);
                 match codes.next(next) {
                     Ok(keys) => {
-                        let keys = keys.to_array().unwrap();
-                        let keys = keys.as_dictionary::<Int32Type>();
-                        assert_eq!(keys.len(), next);
-                        rows.extend(
-                            keys.downcast_dict::<StringArray>()
-                                .unwrap()
-                                .into_iter()
-                                .map(|code| code.map(str::to_owned)),
-                        );
+                        let array = keys.to_array().unwrap();
+                        assert_eq!((array.len(), array.data_type()), (next, &delivered));
+                        rows.push(cast(&array, found).unwrap());
                     }
                     Err(error) => return Some(Err(error)),
                 }
                 left -= next;
             }
         }
-        Some(Ok(rows))
+        let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
+        Some(Ok(concat(&rows).unwrap()))
     }
 
-    fn codes() -> impl Strategy<Value = Vec<Option<String>>> {
+    fn codes() -> impl Strategy<Value = Codes> {
         // Runs, so that both kinds of runs are written; few and many different codes, so that keys are of any width.
-        let code =
-            (prop::option::weighted(0.8, 0u32..3000), any::<bool>(), 1usize..40).prop_map(|(code, few, times)| {
-                vec![code.map(|code| format!("{}", if few { code % 3 } else { code })); times]
-            });
+        let code = (prop::option::weighted(0.8, 0u16..3000), any::<bool>(), 1usize..40)
+            .prop_map(|(code, few, times)| vec![code.map(|code| if few { code % 3 } else { code }); times]);
         prop::collection::vec(code, 0..120).prop_map(|runs| runs.concat())
     }
 
     proptest! {
         #[test]
         fn rows_are_those_that_were_written(
+            kind in kinds(),
             codes in codes(),
             page_rows in 1usize..600,
             group_rows in 1usize..3000,
@@ -283,13 +301,15 @@ mod tests {
                 .set_write_batch_size(page_rows.min(64))
                 .set_max_row_group_row_count(Some(group_rows))
                 .build();
-            let read = read(&written(&codes, properties), at_a_time);
-            prop_assert_eq!(read.unwrap().unwrap(), codes);
+            let column = column(kind, &codes);
+            let read = read(&written(&column, properties), at_a_time);
+            prop_assert_eq!(&read.unwrap().unwrap(), &column);
         }
 
         /// Whatever bytes are changed: an error, or rows; no panic, and no more rows than the row group has.
         #[test]
         fn damage_is_an_error_or_other_rows(
+            kind in kinds(),
             codes in codes(),
             second_version in any::<bool>(),
             damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
@@ -298,9 +318,9 @@ mod tests {
                 .set_writer_version(if second_version { WriterVersion::PARQUET_2_0 } else { WriterVersion::PARQUET_1_0 })
                 .set_data_page_row_count_limit(100)
                 .build();
-            let whole = written(&codes, properties);
+            let whole = written(&column(kind, &codes), properties);
             let mut bytes = whole.to_vec();
-            let metadata = SerializedFileReader::new(whole).unwrap();
+            let metadata = ParquetRecordBatchReaderBuilder::try_new(whole).unwrap();
             let Some(group) = metadata.metadata().row_groups().first() else { return Ok(()) };
             let (begin, length) = group.column(0).byte_range();
             for (index, byte) in damage {
@@ -313,13 +333,20 @@ mod tests {
     }
 
     #[test]
-    fn pages_with_their_strings_in_full_are_left_to_the_general_decoder() {
-        let codes: Vec<Option<String>> = (0..500).map(|code| Some(format!("{code}"))).collect();
+    fn what_is_not_all_keys_of_known_entries_is_left_to_the_general_decoder() {
+        let codes: Codes = (0..500).map(Some).collect();
         for properties in [
             WriterProperties::builder().set_dictionary_enabled(false).build(),
             WriterProperties::builder().set_dictionary_page_size_limit(64).set_write_batch_size(8).build(),
         ] {
-            assert!(read(&written(&codes, properties), 100).is_none());
+            for kind in [Kind::Strings, Kind::Days, Kind::Microseconds] {
+                assert!(read(&written(&column(kind, &codes), properties.clone()), 100).is_none(), "{kind:?}");
+            }
         }
+        let in_dictionaries = || WriterProperties::builder().build();
+        let seconds: ArrayRef = Arc::new(TimestampSecondArray::from(vec![1, 2]));
+        assert!(read(&written(&seconds, in_dictionaries()), 1).is_none(), "Parquet has no seconds");
+        let numbers: ArrayRef = Arc::new(arrow::array::Int64Array::from(vec![1, 2]));
+        assert!(read(&written(&numbers, in_dictionaries()), 1).is_none(), "numbers");
     }
 }

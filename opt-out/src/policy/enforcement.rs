@@ -70,7 +70,7 @@ pub(crate) struct SeenPatients {
     /// Rows one after another of one patient
     pub(super) spans: Spans,
     /// The patient of each
-    pub(super) patients: PatientIds,
+    pub(crate) patients: PatientIds,
     /// Whether the patient may be seen
     pub(super) seen: Vec<bool>,
 }
@@ -82,6 +82,18 @@ impl SeenPatients {
         let kept: Vec<usize> = (0..self.seen.len()).filter(|at| self.seen.get(*at) == Some(&true)).collect();
         let spans = Spans::of_lengths(lengths);
         Self { patients: self.patients.taken(&kept), seen: vec![true; kept.len()], spans }
+    }
+
+    /// The patients of whom there is a row among `rows`, one after another as their rows come.
+    pub(crate) fn patients_among(&self, rows: &BooleanBuffer) -> PatientIds {
+        let (mut start, mut some) = (0, Vec::with_capacity(self.seen.len()));
+        for (at, length) in self.spans.lengths().enumerate() {
+            if rows.slice(start, length).count_set_bits() > 0 {
+                some.push(at);
+            }
+            start += length;
+        }
+        self.patients.taken(&some)
     }
 
     /// Which rows are of patients who may be seen.

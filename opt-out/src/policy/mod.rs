@@ -16,6 +16,7 @@ mod link_tables;
 mod links;
 mod pins;
 mod register;
+mod registers;
 mod registrations;
 mod seal;
 mod tally;

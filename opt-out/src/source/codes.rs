@@ -1,14 +1,15 @@
-//! Strings of a file as keys into its dictionary, before anything is made of them.
+//! Values of a file as keys into its dictionary, before anything is made of them.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, DictionaryArray, Int32Array};
+use arrow::array::{Array, ArrayRef, DictionaryArray, Int32Array};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
-use arrow::datatypes::Int32Type;
+use arrow::compute::take;
+use arrow::datatypes::{DataType, Int32Type};
 
 use crate::bits::{bits_of, narrowed};
 
-/// Rows of a column of strings.
+/// Rows of a column: of strings, or of values of one width.
 #[derive(Clone, Debug)]
 pub(crate) struct CodedRows {
     rows: usize,
@@ -29,12 +30,29 @@ impl CodedRows {
         (valid_rows == rows && values == keys.len()).then_some(Self { rows, valid, keys, entries })
     }
 
-    /// The strings that rows refer to.
+    /// What rows refer to.
     pub(crate) fn entries(&self) -> &ArrayRef {
         &self.entries
     }
 
-    /// The rows as an array. None where a key is of no entry.
+    /// How many rows there are.
+    pub(crate) fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Which of `rows` rows from `start` on have a value; all, where there is none.
+    pub(crate) fn valid(&self, start: usize, rows: usize) -> Option<BooleanBuffer> {
+        self.valid.as_ref().map(|valid| valid.slice(start, rows))
+    }
+
+    /// The keys of those of `rows` rows from `start` on that have a value.
+    pub(crate) fn keys(&self, start: usize, rows: usize) -> &[i32] {
+        let valued = |start, rows| self.valid(start, rows).map_or(rows, |valid| valid.count_set_bits());
+        let before = valued(0, start);
+        self.keys.get(before..before + valued(start, rows)).unwrap_or_default()
+    }
+
+    /// The rows as an array: strings as a dictionary, other values as they are. None where a key is of no entry.
     pub(crate) fn to_array(&self) -> Option<ArrayRef> {
         self.kept(&BooleanBuffer::new_set(self.rows))
     }
@@ -66,6 +84,12 @@ impl CodedRows {
             }
         };
         let keys = Int32Array::try_new(keys.into(), nulls).ok()?;
+        if *self.entries.data_type() != DataType::Utf8 {
+            // What a NULL refers to is not looked at; any other key beyond the entries would panic.
+            let greatest = keys.values().iter().fold(0, |greatest, key| greatest.max(key.cast_unsigned())) as usize;
+            let known = greatest < self.entries.len() || self.keys.is_empty();
+            return if known { take(&self.entries, &keys, None).ok() } else { None };
+        }
         let array = DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(&self.entries)).ok()?;
         Some(Arc::new(array))
     }
@@ -90,11 +114,7 @@ impl CodedRows {
 
     /// Some of the rows.
     pub(crate) fn slice(&self, start: usize, rows: usize) -> Self {
-        let valid = self.valid.as_ref();
-        let before = valid.map_or(start, |valid| valid.slice(0, start).count_set_bits());
-        let valid = valid.map(|valid| valid.slice(start, rows));
-        let values = valid.as_ref().map_or(rows, BooleanBuffer::count_set_bits);
-        let keys = self.keys.get(before..before + values).unwrap_or_default().to_vec();
+        let (valid, keys) = (self.valid(start, rows), self.keys(start, rows).to_vec());
         Self { rows, valid, keys, entries: Arc::clone(&self.entries) }
     }
 }
@@ -102,7 +122,8 @@ impl CodedRows {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use arrow::array::{AsArray, StringArray};
+    use arrow::array::{AsArray, Date32Array, StringArray};
+    use arrow::datatypes::Date32Type;
     use proptest::prelude::*;
 
     use super::*;
@@ -135,6 +156,17 @@ mod tests {
             let sliced = coded.slice(start, (rows.len() - start) / 2);
             let length = (rows.len() - start) / 2;
             prop_assert_eq!(keys(&sliced.to_array().unwrap()), codes[start..start + length].to_vec());
+            let some: Vec<i32> = codes[start..start + length].iter().flatten().copied().collect();
+            prop_assert_eq!(coded.keys(start, length), some);
+            let valued: Vec<bool> = codes[start..start + length].iter().map(Option::is_some).collect();
+            let valid = coded.valid(start, length).map(|valid| valid.iter().collect::<Vec<_>>());
+            prop_assert_eq!(valid.unwrap_or_else(|| vec![true; length]), valued);
+            // The same rows of days.
+            let days: ArrayRef = Arc::new(Date32Array::from(vec![9, 8, 7, 6]));
+            let coded = CodedRows { entries: days, ..coded };
+            let day: Date32Array = codes.iter().map(|code| code.map(|code| 9 - code)).collect();
+            let found = coded.to_array().unwrap();
+            prop_assert_eq!(found.as_primitive::<Date32Type>(), &day);
         }
     }
 }

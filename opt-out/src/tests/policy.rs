@@ -124,6 +124,7 @@ impl Place {
             asked: &asked.iter().map(|table| Arc::from(*table)).collect(),
             today: today(),
             known_counts: 0,
+            threads: 2,
         })
     }
 

@@ -76,8 +76,16 @@ impl Place {
         let rules = applied_rules(&self.policy, &permissions, None, &project, today);
         let tables = Extract::from(&self.path("tables"));
         let (policy, asked) = (&self.policy, BTreeSet::new());
-        let run =
-            PolicyRun { policy, rules: &rules, tables: &tables, extracts: &[], asked: &asked, today, known_counts: 0 };
+        let run = PolicyRun {
+            policy,
+            rules: &rules,
+            tables: &tables,
+            extracts: &[],
+            asked: &asked,
+            today,
+            known_counts: 0,
+            threads: 1,
+        };
         VerifiedPolicy::verify(&run)
     }
 

@@ -58,7 +58,7 @@ fn under_policy(command: &Explain, place: &SourceFile, settings: &Settings) -> R
     };
     let extracts = place.extracts()?;
     let tables = questions.iter().flat_map(|question| question.tables(definition)).collect();
-    let policy = clearance.verify(place, &extracts, &tables, known_counts)?;
+    let policy = clearance.verify(place, &extracts, &tables, known_counts, settings.threads())?;
     let enclave = place.open(extracts, policy, settings.enclave())?;
     settings.runtime()?.block_on(explained(definition, &enclave, false, settings))
 }

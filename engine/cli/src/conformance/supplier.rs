@@ -172,7 +172,7 @@ impl Case<'_> {
             let counted: Vec<(&Register, u64)> = registers.iter().map(|r| (*r, members(r))).collect();
             CountsFile::begin(policy, &counted, today, 0).map_err(|error| internal(error.to_string()))?;
         }
-        let run = PolicyRun { policy, rules: &rules, tables, extracts, asked, today, known_counts: 0 };
+        let run = PolicyRun { policy, rules: &rules, tables, extracts, asked, today, known_counts: 0, threads: 1 };
         Ok(VerifiedPolicy::verify(&run)?)
     }
 

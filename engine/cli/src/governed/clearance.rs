@@ -38,10 +38,12 @@ impl Clearance<'_> {
         extracts: &[ConnectedExtract],
         asked: &BTreeSet<Arc<str>>,
         known_counts: u64,
+        threads: usize,
     ) -> Result<VerifiedPolicy, Failure> {
         let Self { policy, rules, today, .. } = *self;
         let tables = &place.extract;
-        Ok(VerifiedPolicy::verify(&PolicyRun { policy, rules, tables, extracts, asked, today, known_counts })?)
+        let run = PolicyRun { policy, rules, tables, extracts, asked, today, known_counts, threads };
+        Ok(VerifiedPolicy::verify(&run)?)
     }
 
     /// What the run's outputs say of themselves.

@@ -73,7 +73,7 @@ fn carry_out(
     clearance.announce(settings.log_format);
     let interruption = Interruption::watch()?;
     let extracts = place.extracts()?;
-    let policy = clearance.verify(place, &extracts, &question.tables(definition), known_counts)?;
+    let policy = clearance.verify(place, &extracts, &question.tables(definition), known_counts, settings.threads())?;
     evidence.take_policy(&policy, clearance.policy)?;
     interruption.check()?;
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, DictionaryArray, Int32Array};
-use arrow::datatypes::Int32Type;
+use arrow::array::ArrayRef;
+use arrow::buffer::BooleanBuffer;
 
 use super::mask::{Kept, Mask};
+use super::permitted::Permitted;
 use super::{Guard, stopped};
 use crate::error::SourceError;
 use crate::source::{CodedRows, RawBatch, RawColumn};
@@ -113,7 +114,7 @@ impl Guard<'_> {
     /// Of rows that may be seen, those of which the predicate is true, which is known for each entry.
     pub(super) fn wanted_of_codes(
         &mut self,
-        permitted: Kept,
+        permitted: Permitted,
         ByEntry { codes, held }: &ByEntry<'_>,
     ) -> Result<(Kept, Vec<ArrayRef>), SourceError> {
         let stopped = || stopped(self.task, self.place);
@@ -126,17 +127,7 @@ impl Guard<'_> {
         };
         let rows = wanted.bits.count_set_bits();
         self.metrics.rows_removed_by_predicate.add(permitted.rows - rows);
-        let ids = match (permitted.ids, &permitted.mask) {
-            (Some(ids), Some(mask)) => {
-                // Of the bits those of the rows that may be seen, which are what there are ids of.
-                let bits =
-                    mask.filter().filter(&BooleanArray::new(wanted.bits.clone(), None)).map_err(|_| stopped())?;
-                let bits = bits.as_boolean_opt().ok_or_else(stopped)?.values().clone();
-                Some(Mask::new(bits).ids(ids).ok_or_else(stopped)?)
-            }
-            (Some(ids), None) => Some(wanted.ids(ids).ok_or_else(stopped)?),
-            (None, _) => None,
-        };
+        let ids = permitted.ids_of(&wanted).ok_or_else(stopped)?;
         let array = codes.kept(&wanted.bits).ok_or_else(stopped)?;
         let array = conformer.conform(&RawColumn::Typed(array), rows).map_err(|_| stopped())?;
         Ok((Kept { ids, mask: Some(wanted), rows }, vec![array]))
@@ -145,6 +136,8 @@ impl Guard<'_> {
 
 /// A row of each entry, and one without a value.
 fn each_entry(entries: &ArrayRef) -> Option<ArrayRef> {
-    let keys: Int32Array = (0..i32::try_from(entries.len()).ok()?).map(Some).chain([None]).collect();
-    Some(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(entries)).ok()?))
+    let (rows, last) = (entries.len() + 1, entries.len());
+    let valid: BooleanBuffer = (0..rows).map(|row| row < last).collect();
+    let keys = (0..i32::try_from(last).ok()?).collect();
+    CodedRows::new(rows, Some(valid), keys, Arc::clone(entries))?.to_array()
 }

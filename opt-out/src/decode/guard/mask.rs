@@ -51,13 +51,11 @@ pub(super) struct Kept {
     pub(super) rows: usize,
 }
 
-impl Kept {
-    /// The rows of a column that was read.
-    pub(super) fn column(&self, column: &RawColumn) -> Option<RawColumn> {
-        match (&self.mask, column) {
-            (Some(mask), column) => mask.column(column),
-            (None, RawColumn::Codes(codes)) => codes.to_array().map(RawColumn::Typed),
-            (None, column) => Some(column.clone()),
-        }
+/// The kept rows of a column that was read; all, where there is no mask.
+pub(super) fn kept_of(mask: Option<&Mask>, column: &RawColumn) -> Option<RawColumn> {
+    match (mask, column) {
+        (Some(mask), column) => mask.column(column),
+        (None, RawColumn::Codes(codes)) => codes.to_array().map(RawColumn::Typed),
+        (None, column) => Some(column.clone()),
     }
 }

@@ -22,7 +22,8 @@ use crate::policy::{NotJudged, SegmentTally};
 use crate::predicate::PredicateState;
 use crate::source::{RawBatch, RawColumn};
 use entries::KnownEntries;
-use mask::{Kept, Mask};
+use mask::{Kept, Mask, kept_of};
+use permitted::{JudgedEntries, Permitted};
 
 pub(super) struct Guard<'a> {
     task: &'a ScanTask,
@@ -35,6 +36,7 @@ pub(super) struct Guard<'a> {
     /// For the columns that the predicate asks about: where it says which texts wanted rows may have
     rekeyed: Vec<Option<Rekeyed>>,
     judge: Option<Conformer>,
+    judged: Option<JudgedEntries>,
     pub(super) tally: SegmentTally,
     predicate: Option<PredicateState<'a>>,
     entries: Option<KnownEntries>,
@@ -65,6 +67,7 @@ impl<'a> Guard<'a> {
             late: columns.late.iter().filter_map(|placed| conformer(placed.read)).collect(),
             rekeyed: columns.tested.iter().map(rekeyed).collect(),
             judge: task.judged_by.as_ref().map(|(column, _)| Conformer::new(column)),
+            judged: None,
             tally: SegmentTally::default(),
             predicate: task.predicate.as_ref().map(PredicateState::new),
             entries: None,
@@ -79,10 +82,7 @@ impl<'a> Guard<'a> {
         self.metrics.batches.add(1);
         let numbers = self.task.permit.hides_nothing().then_some(raw.first_row);
         let permitted = self.permitted(raw, numbers)?;
-        let span = match &permitted.ids {
-            Some(ids) if self.task.ordered => self.verify_order(ids, numbers)?,
-            _ => None,
-        };
+        let span = if self.task.ordered { self.verify_order(&permitted, numbers)? } else { None };
         let by_entry = self.by_entry(raw)?;
         let (kept, tested) = match by_entry {
             Some(by_entry) => self.wanted_of_codes(permitted, &by_entry)?,
@@ -92,7 +92,8 @@ impl<'a> Guard<'a> {
             }
         };
         let tested = self.rekeyed(tested)?;
-        let carried = self.columns.carried().map(|read| kept.column(raw.columns.get(read)?));
+        let mask = kept.mask.as_ref();
+        let carried = self.columns.carried().map(|read| kept_of(mask, raw.columns.get(read)?));
         let carried = carried.collect::<Option<Vec<_>>>().ok_or_else(|| self.stopped())?;
         let origins = match numbers {
             Some(first_row) => Origins::of(kept.rows, first_row, kept.mask.as_ref().map(|mask| &mask.bits)),
@@ -114,7 +115,7 @@ impl<'a> Guard<'a> {
     /// The columns that the predicate asks about, of the rows that may be seen.
     fn conformed(
         &mut self,
-        permitted: &Kept,
+        permitted: &Permitted,
         raw: &RawBatch,
         numbers: Option<u64>,
     ) -> Result<Vec<ArrayRef>, SourceError> {
@@ -124,7 +125,7 @@ impl<'a> Guard<'a> {
             let (Some(conformer), Some(column)) = (self.tested.get_mut(at), column) else {
                 return Err(self.stopped());
             };
-            let column = permitted.column(column).ok_or_else(|| stopped(self.task, self.place))?;
+            let column = kept_of(permitted.mask.as_ref(), column).ok_or_else(|| stopped(self.task, self.place))?;
             // Nothing is told of where, unless all rows may be seen: then the index is the row's.
             tested.push(conformer.conform(&column, permitted.rows).map_err(|fault| {
                 fault.told(&self.task.source.table, self.place, conformer.column(), |index| {
@@ -178,9 +179,10 @@ impl<'a> Guard<'a> {
     }
 
     /// Of rows that may be seen, those of which the predicate is true.
-    fn wanted(&mut self, permitted: Kept, tested: Vec<ArrayRef>) -> Result<(Kept, Vec<ArrayRef>), SourceError> {
-        let Some(predicate) = &mut self.predicate else { return Ok((permitted, tested)) };
+    fn wanted(&mut self, permitted: Permitted, tested: Vec<ArrayRef>) -> Result<(Kept, Vec<ArrayRef>), SourceError> {
         let stopped = || stopped(self.task, self.place);
+        let permitted = Kept { ids: permitted.ids().ok_or_else(stopped)?, mask: permitted.mask, rows: permitted.rows };
+        let Some(predicate) = &mut self.predicate else { return Ok((permitted, tested)) };
         let key = permitted.ids.clone().map(PatientIds::into_array);
         let options = RecordBatchOptions::new().with_row_count(Some(permitted.rows));
         let schema = Arc::clone(&self.columns.tested_schema);
@@ -203,16 +205,22 @@ impl<'a> Guard<'a> {
     }
 
     /// Holds the promise of order against the rows; where a patient may have only one, looks for a second.
-    fn verify_order(&mut self, ids: &PatientIds, numbers: Option<u64>) -> Result<Option<PatientSpan>, SourceError> {
+    fn verify_order(
+        &mut self,
+        permitted: &Permitted,
+        numbers: Option<u64>,
+    ) -> Result<Option<PatientSpan>, SourceError> {
+        let one_row = self.task.source.one_row_per_patient;
+        let Some(ids) = permitted.in_order(one_row).ok_or_else(|| self.stopped())? else { return Ok(None) };
         let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
             return Ok(None);
         };
+        // Where something is hidden no row has a number, so that an index is of a row where it is told.
         let number = |index: usize| numbers.map(|first| first + index as u64);
-        let one_row = self.task.source.one_row_per_patient;
         let wrong = |before: &PatientId, after: &PatientId| before > after || (one_row && before == after);
         let at = match self.last_patient.replace(last.clone()) {
             Some(before) if wrong(&before, &first) => Some((0, before == first)),
-            _ => first_wrong(ids, one_row).map(|row| (row, ids.get(row - 1) == ids.get(row))),
+            _ => first_wrong(&ids, one_row).map(|row| (row, ids.get(row - 1) == ids.get(row))),
         };
         match at {
             None => Ok(Some(PatientSpan { first, last, first_row: number(0) })),

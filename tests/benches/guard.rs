@@ -28,7 +28,7 @@ use peristyle_policy::{Day, Name, applied_rules};
 
 // As in the engine's binary.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const ROUNDS: usize = 5;
 const LIMITS: &str = "least_count = 0\ngreatest_fall_percent = 100\ngreatest_rise_percent = 10000\nmax_age_days = 366\n\

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 // As in the engine's binary.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Enough that an answer takes fifty times as long as what no row is needed for, and all of them a few minutes.
 const PATIENTS: u64 = 20_000;

@@ -25,6 +25,7 @@ mod interruption;
 mod logging;
 mod panics;
 mod permissions;
+mod processor;
 mod run;
 mod settings;
 mod source;
@@ -47,6 +48,10 @@ fn main() -> ExitCode {
         Err(refusal) => return args::refuse(&refusal),
     };
     let log_format = arguments.settings.log_format;
+    if let Err(failure) = processor::check() {
+        ui::report(log_format, &failure);
+        return failure.status.into();
+    }
     logging::start(log_format, arguments.command.talks(), arguments.command.is_under_policy());
     panics::catch(log_format);
     let status = match std::panic::catch_unwind(|| commands::run(arguments)) {

@@ -13,7 +13,6 @@ use super::enforcement::{ActivationInForce, Enforcement, SeenPatients, Verdict};
 use super::tally::SegmentTally;
 use crate::patient_ids::{PatientIds, all_bytes16};
 use crate::request::ColumnType;
-use crate::source::CodedRows;
 
 /// Which rows may be seen of patients who may.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,58 +72,10 @@ impl ActiveRows {
             Self::AtActivatedPractices { .. } => judged(of, &AtActivated::of(activation, judged_by)?, tally),
         })
     }
-
-    /// Of each of these entries of the column of [`Self::column`] the earliest cut-off of a patient whose rows with it may
-    /// be seen: for [`Self::judge_codes`].
-    pub(crate) fn earliest_cut_offs(
-        &self,
-        enforcement: &Enforcement,
-        entries: &ArrayRef,
-    ) -> Result<Vec<i64>, NotJudged> {
-        let Some(activation) = enforcement.activation() else { return Ok(vec![NEVER; entries.len()]) };
-        match self {
-            Self::All => Ok(vec![i64::MIN; entries.len()]),
-            Self::UntilCutOff { .. } => {
-                let dates = entries.as_primitive_opt::<Date32Type>().ok_or(NotJudged::UnexpectedArray)?;
-                Ok(dates.iter().map(|date| date.map_or(NEVER, i64::from)).collect())
-            }
-            Self::AtActivatedPractices { .. } => {
-                let activated = AtActivated::of(activation, entries)?;
-                Ok((0..entries.len()).map(|row| if activated.keeps(row) { i64::MIN } else { NEVER }).collect())
-            }
-        }
-    }
-
-    /// As [`Self::judge`], of rows that are keys into entries of which `earliest` is known.
-    pub(crate) fn judge_codes(
-        &self,
-        enforcement: &Enforcement,
-        of: &SeenPatients,
-        (codes, earliest): (&CodedRows, &[i64]),
-        tally: &mut SegmentTally,
-    ) -> Result<Verdict, NotJudged> {
-        let rows: usize = of.spans.lengths().sum();
-        let Some(activation) = enforcement.activation() else { return Ok(none_of(rows)) };
-        if codes.len() != rows {
-            return Err(NotJudged::UnexpectedArray);
-        }
-        let cut_offs = match self {
-            Self::All => return Ok(of.verdict()),
-            Self::UntilCutOff { .. } => {
-                Some(cut_offs(&activation.activations.cut_offs, &of.patients).map_err(NotJudged::Key)?)
-            }
-            Self::AtActivatedPractices { .. } => None,
-        };
-        let all_are_read = earliest.iter().all(|earliest| *earliest <= i64::from(i32::MAX));
-        Ok(judged(of, &ByEntry { codes, earliest, all_are_read, cut_offs }, tally))
-    }
 }
 
-/// Later than all cut-offs, and than none: of rows that are never read.
-const NEVER: i64 = i64::MAX;
-
 /// A rule about rows without the policy that makes it: nothing is let through.
-fn none_of(rows: usize) -> Verdict {
+pub(super) fn none_of(rows: usize) -> Verdict {
     Verdict::Some(BooleanBuffer::new_unset(rows))
 }
 
@@ -196,13 +147,13 @@ impl SpanRule for UntilCutOff<'_> {
 }
 
 /// Keys of practices, as integers or as a dictionary of texts, with what is known of each entry.
-enum AtActivated<'a> {
+pub(super) enum AtActivated<'a> {
     Ints(&'a Int64Array, &'a ActivatedPractices),
     Texts(&'a Int32Array, Vec<bool>),
 }
 
 impl<'a> AtActivated<'a> {
-    fn of(activation: &'a ActivationInForce, practices: &'a ArrayRef) -> Result<Self, NotJudged> {
+    pub(super) fn of(activation: &'a ActivationInForce, practices: &'a ArrayRef) -> Result<Self, NotJudged> {
         let activated = &activation.practices;
         if let Some(keys) = practices.as_primitive_opt::<Int64Type>() {
             return Ok(Self::Ints(keys, activated));
@@ -213,7 +164,7 @@ impl<'a> AtActivated<'a> {
         Ok(Self::Texts(dictionary.keys(), has))
     }
 
-    fn keeps(&self, row: usize) -> bool {
+    pub(super) fn keeps(&self, row: usize) -> bool {
         match self {
             Self::Ints(keys, activated) => activated.has_int(keys.is_valid(row).then(|| keys.value(row))),
             Self::Texts(keys, has) => {
@@ -229,46 +180,6 @@ impl SpanRule for AtActivated<'_> {
         let mut passed = 0;
         for row in start..start + length {
             let keeps = self.keeps(row);
-            kept.append(keeps);
-            passed += usize::from(keeps);
-        }
-        passed
-    }
-}
-
-/// Keys into entries, of each of which it is known with which cut-offs its rows are read.
-struct ByEntry<'a> {
-    codes: &'a CodedRows,
-    earliest: &'a [i64],
-    /// Whether rows of every entry are read where there is no cut-off
-    all_are_read: bool,
-    /// None where nobody has one
-    cut_offs: Option<Vec<i32>>,
-}
-
-impl SpanRule for ByEntry<'_> {
-    fn judge(&self, at: usize, start: usize, length: usize, kept: &mut BooleanBufferBuilder) -> usize {
-        let cut_off = match &self.cut_offs {
-            None => i32::MAX,
-            // A patient without an answer has no rows that may be seen.
-            Some(cut_offs) => cut_offs.get(at).copied().unwrap_or(i32::MIN),
-        };
-        let valid = self.codes.valid(start, length);
-        // A row without a value is never read.
-        if cut_off == i32::MAX && self.all_are_read {
-            let Some(valid) = valid else {
-                kept.append_n(length, true);
-                return length;
-            };
-            kept.append_buffer(&valid);
-            return valid.count_set_bits();
-        }
-        let is_read = |key: &i32| self.earliest.get(*key as usize).is_some_and(|known| *known <= i64::from(cut_off));
-        let mut keys = self.codes.keys(start, length).iter();
-        let mut passed = 0;
-        for row in 0..length {
-            let valued = valid.as_ref().is_none_or(|valid| valid.value(row));
-            let keeps = valued && keys.next().is_some_and(is_read);
             kept.append(keeps);
             passed += usize::from(keeps);
         }

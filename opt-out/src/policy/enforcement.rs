@@ -12,6 +12,7 @@ use peristyle_policy::practices::ActivatedPractices;
 
 use super::links::LinkedKeys;
 use super::tally::SegmentTally;
+use crate::bits::Ranges;
 use crate::patient_ids::{PatientIds, Spans, all_bytes16};
 use crate::request::ColumnType;
 
@@ -86,9 +87,10 @@ impl SeenPatients {
 
     /// The patients of whom there is a row among `rows`, one after another as their rows come.
     pub(crate) fn patients_among(&self, rows: &BooleanBuffer) -> PatientIds {
+        let rows = Ranges::of(rows);
         let (mut start, mut some) = (0, Vec::with_capacity(self.seen.len()));
-        for (at, length) in self.spans.lengths().enumerate() {
-            if rows.slice(start, length).count_set_bits() > 0 {
+        for (at, (length, seen)) in self.spans.lengths().zip(&self.seen).enumerate() {
+            if *seen && rows.any(start, length) {
                 some.push(at);
             }
             start += length;

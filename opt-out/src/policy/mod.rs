@@ -9,6 +9,7 @@
 //! ```
 
 mod activation;
+mod activation_codes;
 mod enforcement;
 mod error;
 mod link_rows;
@@ -30,6 +31,7 @@ pub use tally::{Removed, TableRemovals};
 pub use verify::{PolicyRun, VerifiedRegister, read_registers};
 
 pub(crate) use activation::NotJudged;
+pub(crate) use activation_codes::EarliestCutOffs;
 pub(crate) use enforcement::{Enforcement, SeenPatients, Verdict};
 pub(crate) use tally::{SegmentTally, TableTally};
 

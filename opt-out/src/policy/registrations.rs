@@ -3,7 +3,7 @@
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use peristyle_policy::activation::{Activations, ActivationsBuilder, RegistrationEnd};
-use peristyle_policy::patients::{KeyType, PatientKeyError};
+use peristyle_policy::patients::{KeyType, PatientKey, PatientKeyError};
 use peristyle_policy::practices::ActivatedPractices;
 
 use super::register::RegisterRows;
@@ -69,14 +69,14 @@ impl<'p> Registrations<'p> {
             let end = ends.filter(|ends| ends.is_valid(row)).map(|ends| ends.value(row));
             let end = RegistrationEnd::from_microseconds(end);
             let activated = activated.get(row).copied().unwrap_or(false);
-            let Some(patient) = rows.keys.get(row) else { continue };
+            let Some(patient) = rows.keys.key(row) else { continue };
             match self {
-                Self::InOrder { builder, .. } => builder.push(patient.as_key(), activated, end)?,
+                Self::InOrder { builder, .. } => builder.push(patient, activated, end)?,
                 Self::Gathered { rows, .. } => match (rows, patient) {
-                    (Gathered::Int(rows), PatientId::Int(key)) => rows.push((key, packed(end, activated))),
-                    (Gathered::Other(rows), patient) => rows.push((patient, packed(end, activated))),
+                    (Gathered::Int(rows), PatientKey::Int(key)) => rows.push((key, packed(end, activated))),
+                    (Gathered::Other(rows), patient) => rows.push((patient.into(), packed(end, activated))),
                     (Gathered::Int(_), other) => {
-                        let found = other.as_key().key_type();
+                        let found = other.key_type();
                         return Err(PatientKeyError::WrongType { expected: KeyType::Int, found });
                     }
                 },

@@ -12,7 +12,7 @@ use crate::conform::{Conformer, patients};
 use crate::error::SourceError;
 use crate::keyless::with_key;
 use crate::patient_ids::PatientIds;
-use crate::policy::{SeenPatients, SegmentTally, Verdict};
+use crate::policy::{EarliestCutOffs, SeenPatients, SegmentTally, Verdict};
 use crate::request::PatientKeyColumn;
 use crate::source::{RawBatch, RawColumn};
 
@@ -76,7 +76,7 @@ impl Permitted {
 pub(super) struct JudgedEntries {
     found: ArrayRef,
     /// None where an entry cannot be taken: whether a row has it is then looked at
-    earliest: Option<Arc<[i64]>>,
+    earliest: Option<Arc<EarliestCutOffs>>,
 }
 
 impl Guard<'_> {
@@ -195,7 +195,11 @@ impl Guard<'_> {
     }
 
     /// Of each entry of a dictionary the earliest cut-off with which its rows are read. Found out once for a dictionary.
-    fn earliest_by_entry(&mut self, entries: &ArrayRef, as_is: bool) -> Result<Option<Arc<[i64]>>, SourceError> {
+    fn earliest_by_entry(
+        &mut self,
+        entries: &ArrayRef,
+        as_is: bool,
+    ) -> Result<Option<Arc<EarliestCutOffs>>, SourceError> {
         if let Some(known) = &self.judged
             && Arc::ptr_eq(&known.found, entries)
         {
@@ -209,7 +213,7 @@ impl Guard<'_> {
         };
         let permit = &self.task.permit;
         let earliest = conformed.map(|entries| permit.rows().earliest_cut_offs(permit.enforcement(), &entries));
-        let earliest = earliest.transpose().map_err(|error| self.not_judged(error))?.map(Arc::from);
+        let earliest = earliest.transpose().map_err(|error| self.not_judged(error))?.map(Arc::new);
         self.judged = Some(JudgedEntries { found: Arc::clone(entries), earliest: earliest.clone() });
         Ok(earliest)
     }

@@ -21,6 +21,9 @@ pub enum RegisterError {
     /// Missing, unreadable, or not of the shape that the policy states
     #[error("register `{register}` cannot be used: {source}")]
     Unusable { register: RegisterId, source: SourceError },
+    /// Left out by the program itself: without it nothing is answered
+    #[error("register `{register}` was not read, which is a fault of Peristyle: nothing was answered; report it")]
+    NotRead { register: RegisterId },
     /// Keys that cannot be taken
     #[error("register `{register}`: {source}")]
     Key { register: RegisterId, source: PatientKeyError },

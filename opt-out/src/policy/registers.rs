@@ -99,8 +99,8 @@ impl ReadRegisters {
         let mut read = Self::default();
         for register in in_order {
             let one = if register.id == RegisterId::Practices { practices.take() } else { found.next() };
-            let Some(one) = one else { continue };
-            if let Some(one) = one? {
+            // Each has been read, or the error of one before it has been told: no rule is left out.
+            if let Some(one) = one.unwrap_or_else(|| Err(RegisterError::NotRead { register: register.id.clone() }))? {
                 read.take(one);
             }
         }
@@ -136,7 +136,9 @@ impl Reading<'_> {
             read.collect::<Vec<_>>()
         };
         let mut found = thread::scope(|scope| {
-            let others: Vec<_> = (1..self.threads.min(registers.len())).map(|_| scope.spawn(work)).collect();
+            // Where there cannot be another thread, this one reads them all.
+            let another = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+            let others: Vec<_> = (1..self.threads.min(registers.len())).filter_map(another).collect();
             let mut found = work();
             for other in others {
                 match other.join() {
@@ -183,7 +185,8 @@ impl Reading<'_> {
         };
         register.check_freshness(summary.as_of, today)?;
         check_least(register, members)?;
-        let Some(as_of) = summary.as_of else { return Ok(None) };
+        let not_read = || RegisterError::NotRead { register: register.id.clone() };
+        let as_of = summary.as_of.ok_or_else(not_read)?;
         let verified = VerifiedRegister { id: register.id.clone(), as_of, rows: summary.rows, members, digest };
         Ok(Some(ReadRegister { verified, content, pins: opened.pins }))
     }

@@ -88,7 +88,8 @@ pub(crate) async fn answer(
     if panics::happened() {
         return Err(Failure::new(ExitStatus::Failure, writing::ENDED_EARLY));
     }
-    let sealed = writer.seal()?;
+    // Nothing else computes any more.
+    let sealed = writer.with_threads(settings.threads()).seal()?;
     log_metrics(&plan, enclave, rows, started.elapsed(), audience);
     Ok(sealed)
 }

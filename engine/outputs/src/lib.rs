@@ -23,6 +23,7 @@ mod formats;
 pub mod measures;
 mod partial;
 pub mod schema;
+mod side_by_side;
 mod target;
 mod writer;
 

@@ -25,6 +25,8 @@ pub struct TablesWriter {
     tables: Vec<OpenTable>,
     /// A table failed, and so the answer is not whole
     failed: bool,
+    /// On which a table's end is encoded
+    threads: usize,
 }
 
 struct OpenTable {
@@ -91,7 +93,7 @@ impl TablesWriter {
             OpenTable::begin(table, format, Sink::File(BufWriter::new(file)), Some(partial), &metadata)
         };
         let tables = tables.iter().zip(&files).map(open).collect::<Result<_, _>>()?;
-        Ok(TablesWriter { tables, failed: false })
+        Ok(TablesWriter { tables, failed: false, threads: 1 })
     }
 
     /// As [`create`](Self::create) for [`OutputTarget::Console`], with something else in place of standard output.
@@ -107,7 +109,7 @@ impl TablesWriter {
             OpenTable::begin(table, OutputFormat::Csv, sink, None, &BTreeMap::new())
         };
         let tables = tables.iter().map(open).collect::<Result<_, _>>()?;
-        Ok(TablesWriter { tables, failed: false })
+        Ok(TablesWriter { tables, failed: false, threads: 1 })
     }
 
     /// Adds rows to the table at `table_index`, in the order in which the tables were given.
@@ -127,9 +129,15 @@ impl TablesWriter {
             table: format!("number {table_index}").into(),
             what: "the answer has no such table".to_owned(),
         })?;
-        table.write(batch)?;
+        table.write(batch, self.threads)?;
         self.failed = false;
         Ok(())
+    }
+
+    /// The same, on so many threads: nothing else is left to do.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
     }
 
     /// Completes every table and has it synced to disk, under its hidden name.
@@ -142,7 +150,7 @@ impl TablesWriter {
         }
         let mut sealed = SealedTables { tables: Vec::new(), partials: Vec::new(), console: None };
         for table in self.tables {
-            table.seal(&mut sealed)?;
+            table.seal(&mut sealed, self.threads)?;
         }
         Ok(sealed)
     }
@@ -196,21 +204,21 @@ impl OpenTable {
         Ok(OpenTable { buffer: ChunkBuffer::new(table, schema), encoder, blame, rows: 0 })
     }
 
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), OutputError> {
+    fn write(&mut self, batch: &RecordBatch, threads: usize) -> Result<(), OutputError> {
         let OpenTable { buffer, encoder, blame, rows } = self;
-        buffer.append(batch, |chunk| encoder.write(chunk).map_err(|fault| blame.explain(fault)))?;
+        buffer.append(batch, |chunk| encoder.write(chunk, threads).map_err(|fault| blame.explain(fault)))?;
         *rows += batch.num_rows() as u64;
         Ok(())
     }
 
-    fn seal(self, sealed: &mut SealedTables) -> Result<(), OutputError> {
+    fn seal(self, sealed: &mut SealedTables, threads: usize) -> Result<(), OutputError> {
         let OpenTable { mut buffer, mut encoder, blame, rows } = self;
         // An Arrow file's categories come with its first batch, and ehrQL's reader asks for a first batch: so a table
         // without rows has one chunk, without rows.
         if buffer.rows() > 0 || rows == 0 {
-            encoder.write(&buffer.take()?).map_err(|fault| blame.explain(fault))?;
+            encoder.write(&buffer.take()?, threads).map_err(|fault| blame.explain(fault))?;
         }
-        let sink = encoder.finish().map_err(|fault| blame.explain(fault))?;
+        let sink = encoder.finish(threads).map_err(|fault| blame.explain(fault))?;
         let (sink, bytes, sha256) = sink.into_parts();
         let sink = sink.complete().map_err(|reason| blame.of_writing(reason))?;
         let Blame { table: name, partial, .. } = blame;

@@ -21,11 +21,11 @@ impl<W: Write> ArrowFile<W> {
 }
 
 impl<W: Write + Send> TableEncoder<W> for ArrowFile<W> {
-    fn write(&mut self, chunk: &RecordBatch) -> Result<(), EncoderFault> {
+    fn write(&mut self, chunk: &RecordBatch, _: usize) -> Result<(), EncoderFault> {
         Ok(self.writer.write(chunk)?)
     }
 
-    fn finish(mut self: Box<Self>) -> Result<W, EncoderFault> {
+    fn finish(mut self: Box<Self>, _: usize) -> Result<W, EncoderFault> {
         self.writer.finish()?;
         Ok(self.writer.into_inner()?)
     }

@@ -41,7 +41,7 @@ impl<W: Write> Csv<W> {
 }
 
 impl<W: Write + Send> TableEncoder<W> for Csv<W> {
-    fn write(&mut self, chunk: &RecordBatch) -> Result<(), EncoderFault> {
+    fn write(&mut self, chunk: &RecordBatch, _: usize) -> Result<(), EncoderFault> {
         let columns = chunk.columns().iter().map(Cells::of).collect::<Result<Vec<_>, _>>()?;
         for row in 0..chunk.num_rows() {
             let line = self.text.len();
@@ -58,7 +58,7 @@ impl<W: Write + Send> TableEncoder<W> for Csv<W> {
         self.send()
     }
 
-    fn finish(self: Box<Self>) -> Result<W, EncoderFault> {
+    fn finish(self: Box<Self>, _: usize) -> Result<W, EncoderFault> {
         Ok(self.sink)
     }
 }
@@ -123,11 +123,11 @@ impl<W: Write> CsvGz<W> {
 }
 
 impl<W: Write + Send> TableEncoder<W> for CsvGz<W> {
-    fn write(&mut self, chunk: &RecordBatch) -> Result<(), EncoderFault> {
-        self.0.write(chunk)
+    fn write(&mut self, chunk: &RecordBatch, threads: usize) -> Result<(), EncoderFault> {
+        self.0.write(chunk, threads)
     }
 
-    fn finish(self: Box<Self>) -> Result<W, EncoderFault> {
+    fn finish(self: Box<Self>, _: usize) -> Result<W, EncoderFault> {
         Ok(self.0.sink.finish()?)
     }
 }

@@ -17,11 +17,11 @@ use crate::target::OutputFormat;
 
 /// Writes a table's chunks to `W` in one format.
 pub(crate) trait TableEncoder<W>: Send {
-    /// Takes a chunk.
-    fn write(&mut self, chunk: &RecordBatch) -> Result<(), EncoderFault>;
+    /// Takes a chunk, on at most so many threads: some formats have pieces of which none waits for another.
+    fn write(&mut self, chunk: &RecordBatch, threads: usize) -> Result<(), EncoderFault>;
 
     /// Writes what ends the file, and gives back what was written to.
-    fn finish(self: Box<Self>) -> Result<W, EncoderFault>;
+    fn finish(self: Box<Self>, threads: usize) -> Result<W, EncoderFault>;
 }
 
 /// An encoder failed. What it says is dropped, since it may hold a value, and since some of them lose what the disk said:
@@ -102,8 +102,8 @@ mod tests {
         let failure = disk.failure();
         let all = || {
             let mut encoder = encoder(format, disk, &schema, true)?;
-            encoder.write(&chunk)?;
-            encoder.finish()
+            encoder.write(&chunk, 1)?;
+            encoder.finish(1)
         };
         let written: Result<_, EncoderFault> = all();
         written.map(|disk| disk.into_parts().1).map_err(|_| failure.take().unwrap().kind())

@@ -10,20 +10,28 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
 use super::{EncoderFault, TableEncoder, sorted_metadata};
 use crate::columns::CHUNK_ROWS;
+use crate::side_by_side::each;
 
 /// Rows of a row group: large enough to compress well, small enough to hold in memory while it is encoded.
 const ROW_GROUP_ROWS: usize = 4 * CHUNK_ROWS;
 
 pub(super) struct ParquetFile<W: Write + Send> {
-    writer: ArrowWriter<W>,
+    writer: SerializedFileWriter<W>,
+    row_groups: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
+    /// Of the row group that is being filled
+    columns: Vec<ArrowColumnWriter>,
+    rows: usize,
 }
 
 impl<W: Write + Send> ParquetFile<W> {
@@ -45,8 +53,33 @@ impl<W: Write + Send> ParquetFile<W> {
         let properties = properties.build();
         let schema = parquet_schema(schema);
         let writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties))?;
-        Ok(ParquetFile { writer, schema })
+        let (writer, row_groups) = writer.into_serialized_writer()?;
+        Ok(ParquetFile { writer, row_groups, schema, columns: Vec::new(), rows: 0 })
     }
+
+    /// Writes what the row group has.
+    fn end_row_group(&mut self, threads: usize) -> Result<(), ParquetError> {
+        if std::mem::take(&mut self.rows) == 0 {
+            return Ok(());
+        }
+        let columns = each(threads, std::mem::take(&mut self.columns), ArrowColumnWriter::close);
+        let mut row_group = self.writer.next_row_group()?;
+        for column in columns {
+            column?.append_to_row_group(&mut row_group)?;
+        }
+        row_group.close()?;
+        Ok(())
+    }
+}
+
+/// Encodes a column's rows of a chunk. No type of an answer is nested, so that there is one leaf.
+fn encode(
+    (writer, (field, array)): (&mut ArrowColumnWriter, (&Arc<Field>, &arrow::array::ArrayRef)),
+) -> Result<(), ParquetError> {
+    for leaf in compute_leaves(field, array)? {
+        writer.write(&leaf)?;
+    }
+    Ok(())
 }
 
 /// The schema without the run's metadata, which is written as key-values, and without ordered dictionaries: a Parquet
@@ -57,12 +90,27 @@ fn parquet_schema(schema: &SchemaRef) -> SchemaRef {
 }
 
 impl<W: Write + Send> TableEncoder<W> for ParquetFile<W> {
-    fn write(&mut self, chunk: &RecordBatch) -> Result<(), EncoderFault> {
+    fn write(&mut self, chunk: &RecordBatch, threads: usize) -> Result<(), EncoderFault> {
         let chunk = RecordBatch::try_new(self.schema.clone(), chunk.columns().to_vec())?;
-        Ok(self.writer.write(&chunk)?)
+        if chunk.num_rows() == 0 {
+            return Ok(());
+        }
+        if self.rows == 0 {
+            let row_group = self.writer.flushed_row_groups().len();
+            self.columns = self.row_groups.create_column_writers(row_group)?;
+        }
+        let arrays = self.schema.fields().iter().zip(chunk.columns());
+        let pieces: Vec<_> = self.columns.iter_mut().zip(arrays).collect();
+        each(threads, pieces, encode).into_iter().collect::<Result<(), _>>()?;
+        self.rows += chunk.num_rows();
+        if self.rows >= ROW_GROUP_ROWS {
+            self.end_row_group(threads)?;
+        }
+        Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<W, EncoderFault> {
+    fn finish(mut self: Box<Self>, threads: usize) -> Result<W, EncoderFault> {
+        self.end_row_group(threads)?;
         Ok(self.writer.into_inner()?)
     }
 }

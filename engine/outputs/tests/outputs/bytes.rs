@@ -43,10 +43,14 @@ fn long_table() -> (TableSpec, RecordBatch) {
 
 /// The digests of every format, with the rows cut after each of `cuts` in turn.
 fn digests(spec: &TableSpec, batch: &RecordBatch, cuts: &[usize]) -> Vec<String> {
+    digests_on(1, spec, batch, cuts)
+}
+
+fn digests_on(threads: usize, spec: &TableSpec, batch: &RecordBatch, cuts: &[usize]) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let digest = |output: &&str| {
         let target = OutputTarget::parse(directory.path().join(output).to_str()).unwrap();
-        let mut writer = TablesWriter::create(target, vec![spec.clone()], metadata()).unwrap();
+        let mut writer = TablesWriter::create(target, vec![spec.clone()], metadata()).unwrap().with_threads(threads);
         let mut begin = 0;
         for cut in cuts.iter().cycle() {
             let rows = (*cut).min(batch.num_rows() - begin);
@@ -67,6 +71,25 @@ fn bytes_do_not_depend_on_batches() {
     let at_once = digests(&spec, &batch, &[usize::MAX]);
     for cuts in [&[1_000][..], &[64_000], &[63_999, 2], &[1, 10_007, 0, 57_777]] {
         assert_eq!(digests(&spec, &batch, cuts), at_once, "cut after {cuts:?}");
+    }
+}
+
+#[test]
+fn bytes_do_not_depend_on_threads() {
+    let (spec, batch) = long_table();
+    // Several row groups, the last of them short.
+    let batches: Vec<RecordBatch> = (0..4_i64)
+        .map(|part| {
+            let first = part * batch.num_rows() as i64;
+            let patients = patient_id(&(first..first + batch.num_rows() as i64).collect::<Vec<_>>()).2;
+            let columns = std::iter::once(patients).chain(batch.columns().iter().skip(1).cloned()).collect();
+            RecordBatch::try_new(batch.schema(), columns).unwrap()
+        })
+        .collect();
+    let batch = arrow::compute::concat_batches(&batch.schema(), &batches).unwrap();
+    let alone = digests(&spec, &batch, &[usize::MAX]);
+    for threads in [0, 2, 5, 100] {
+        assert_eq!(digests_on(threads, &spec, &batch, &[50_000]), alone, "{threads} threads");
     }
 }
 

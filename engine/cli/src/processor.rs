@@ -1,7 +1,8 @@
 //! Whether the processor has the instructions that the program was built with: a program that uses others ends without a
 //! word.
 
-use std::fs;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -20,8 +21,10 @@ const INSTRUCTIONS: [(&str, bool); 7] = [
 /// Refuses to go on where the processor lacks an instruction. Where nobody says what it has, nothing is refused.
 pub(crate) fn check() -> Result<(), Failure> {
     let needed = INSTRUCTIONS.iter().filter(|(_, built_with)| *built_with).map(|(name, _)| *name);
-    let described = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let lacking = lacking(&described, needed);
+    // The kernel describes one processor after another, as they are read: the first is enough, however many there are.
+    let described = File::open("/proc/cpuinfo").map(BufReader::new);
+    let lines = described.into_iter().flat_map(BufRead::lines).map_while(Result::ok);
+    let lacking = lacking(lines, needed);
     if lacking.is_empty() {
         return Ok(());
     }
@@ -32,13 +35,10 @@ pub(crate) fn check() -> Result<(), Failure> {
 }
 
 /// Which of the needed instructions the first processor that is described has not.
-fn lacking<'n>(described: &str, needed: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
-    let flags = described.lines().find_map(|line| {
-        let (name, flags) = line.split_once(':')?;
-        (name.trim() == "flags").then(|| flags.split_whitespace().collect::<Vec<_>>())
-    });
+fn lacking<'n>(mut described: impl Iterator<Item = String>, needed: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    let flags = described.find(|line| line.split_once(':').is_some_and(|(name, _)| name.trim() == "flags"));
     let Some(flags) = flags else { return Vec::new() };
-    needed.filter(|needed| !flags.contains(needed)).collect()
+    needed.filter(|needed| !flags.split_whitespace().any(|flag| flag == *needed)).collect()
 }
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ mod tests {
             ("Features\t: fp asimd\n", vec![]),
             ("", vec![]),
         ] {
-            assert_eq!(lacking(described, needed.into_iter()), expected, "{described:?}");
+            assert_eq!(lacking(described.lines().map(str::to_owned), needed.into_iter()), expected, "{described:?}");
         }
     }
 

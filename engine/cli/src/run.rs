@@ -89,7 +89,7 @@ pub(crate) async fn answer(
         return Err(Failure::new(ExitStatus::Failure, writing::ENDED_EARLY));
     }
     // Nothing else computes any more.
-    let sealed = writer.with_threads(settings.threads()).seal()?;
+    let sealed = writer.seal(settings.threads())?;
     log_metrics(&plan, enclave, rows, started.elapsed(), audience);
     Ok(sealed)
 }

@@ -25,8 +25,6 @@ pub struct TablesWriter {
     tables: Vec<OpenTable>,
     /// A table failed, and so the answer is not whole
     failed: bool,
-    /// On which a table's end is encoded
-    threads: usize,
 }
 
 struct OpenTable {
@@ -93,7 +91,7 @@ impl TablesWriter {
             OpenTable::begin(table, format, Sink::File(BufWriter::new(file)), Some(partial), &metadata)
         };
         let tables = tables.iter().zip(&files).map(open).collect::<Result<_, _>>()?;
-        Ok(TablesWriter { tables, failed: false, threads: 1 })
+        Ok(TablesWriter { tables, failed: false })
     }
 
     /// As [`create`](Self::create) for [`OutputTarget::Console`], with something else in place of standard output.
@@ -109,7 +107,7 @@ impl TablesWriter {
             OpenTable::begin(table, OutputFormat::Csv, sink, None, &BTreeMap::new())
         };
         let tables = tables.iter().map(open).collect::<Result<_, _>>()?;
-        Ok(TablesWriter { tables, failed: false, threads: 1 })
+        Ok(TablesWriter { tables, failed: false })
     }
 
     /// Adds rows to the table at `table_index`, in the order in which the tables were given.
@@ -129,38 +127,33 @@ impl TablesWriter {
             table: format!("number {table_index}").into(),
             what: "the answer has no such table".to_owned(),
         })?;
-        table.write(batch, self.threads)?;
+        table.write(batch)?;
         self.failed = false;
         Ok(())
     }
 
-    /// The same, on so many threads: nothing else is left to do.
-    #[must_use]
-    pub fn with_threads(self, threads: usize) -> Self {
-        Self { threads, ..self }
-    }
-
-    /// Completes every table and has it synced to disk, under its hidden name.
+    /// Completes every table and has it synced to disk, under its hidden name. What is still to be encoded is, where its
+    /// format allows, on at most so many threads; the bytes are the same.
     ///
     /// # Errors
     /// The rest cannot be written, or an earlier write failed.
-    pub fn seal(self) -> Result<SealedTables, OutputError> {
+    pub fn seal(self, threads: usize) -> Result<SealedTables, OutputError> {
         if self.failed {
             return Err(OutputError::Incomplete);
         }
         let mut sealed = SealedTables { tables: Vec::new(), partials: Vec::new(), console: None };
         for table in self.tables {
-            table.seal(&mut sealed, self.threads)?;
+            table.seal(&mut sealed, threads)?;
         }
         Ok(sealed)
     }
 
-    /// [`seal`](Self::seal) and [`publish`](SealedTables::publish) in one.
+    /// [`seal`](Self::seal), on this thread, and [`publish`](SealedTables::publish) in one.
     ///
     /// # Errors
     /// As those two.
     pub fn finish(self) -> Result<Vec<WrittenTable>, OutputError> {
-        self.seal()?.publish()
+        self.seal(1)?.publish()
     }
 }
 
@@ -204,9 +197,9 @@ impl OpenTable {
         Ok(OpenTable { buffer: ChunkBuffer::new(table, schema), encoder, blame, rows: 0 })
     }
 
-    fn write(&mut self, batch: &RecordBatch, threads: usize) -> Result<(), OutputError> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), OutputError> {
         let OpenTable { buffer, encoder, blame, rows } = self;
-        buffer.append(batch, |chunk| encoder.write(chunk, threads).map_err(|fault| blame.explain(fault)))?;
+        buffer.append(batch, |chunk| encoder.write(chunk, 1).map_err(|fault| blame.explain(fault)))?;
         *rows += batch.num_rows() as u64;
         Ok(())
     }

@@ -7,7 +7,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
@@ -73,9 +73,7 @@ impl<W: Write + Send> ParquetFile<W> {
 }
 
 /// Encodes a column's rows of a chunk. No type of an answer is nested, so that there is one leaf.
-fn encode(
-    (writer, (field, array)): (&mut ArrowColumnWriter, (&Arc<Field>, &arrow::array::ArrayRef)),
-) -> Result<(), ParquetError> {
+fn encode((writer, (field, array)): (&mut ArrowColumnWriter, (&Arc<Field>, &ArrayRef))) -> Result<(), ParquetError> {
     for leaf in compute_leaves(field, array)? {
         writer.write(&leaf)?;
     }

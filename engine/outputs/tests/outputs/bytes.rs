@@ -50,7 +50,7 @@ fn digests_on(threads: usize, spec: &TableSpec, batch: &RecordBatch, cuts: &[usi
     let directory = tempfile::tempdir().unwrap();
     let digest = |output: &&str| {
         let target = OutputTarget::parse(directory.path().join(output).to_str()).unwrap();
-        let mut writer = TablesWriter::create(target, vec![spec.clone()], metadata()).unwrap().with_threads(threads);
+        let mut writer = TablesWriter::create(target, vec![spec.clone()], metadata()).unwrap();
         let mut begin = 0;
         for cut in cuts.iter().cycle() {
             let rows = (*cut).min(batch.num_rows() - begin);
@@ -60,7 +60,7 @@ fn digests_on(threads: usize, spec: &TableSpec, batch: &RecordBatch, cuts: &[usi
                 break;
             }
         }
-        writer.finish().unwrap().remove(0).sha256
+        writer.seal(threads).unwrap().publish().unwrap().remove(0).sha256
     };
     OUTPUTS.iter().map(digest).collect()
 }

@@ -41,7 +41,7 @@ fn nothing_is_seen_before_it_is_published() {
         let prefix = format!(".{output}.partial-{}-", std::process::id());
         assert!(partial.len() == 1 && partial[0].starts_with(&prefix), "{partial:?}");
 
-        let sealed = writer.seal().unwrap();
+        let sealed = writer.seal(1).unwrap();
         assert!(!path.exists() && sealed.tables()[0].sha256.len() == 64, "digests are known before the file is seen");
         sealed.publish().unwrap();
         assert_eq!(files_in(directory.path()), [output]);
@@ -60,7 +60,7 @@ fn what_is_dropped_leaves_nothing() {
     drop(opened);
     assert_eq!(files_in(directory.path()), [""; 0]);
 
-    let sealed = writer(&output, &tables).unwrap().seal().unwrap();
+    let sealed = writer(&output, &tables).unwrap().seal(1).unwrap();
     assert_eq!(files_in(directory.path()).len(), 2);
     drop(sealed);
     assert_eq!(files_in(directory.path()), [""; 0]);

@@ -303,11 +303,15 @@ impl Register {
     /// give `None`.
     ///
     /// Where it is doubtful, the patient is left out: an opt-out without a first day has always held, and holds on its
-    /// last day; leave to use without a first day has not begun, and is over on its last day.
+    /// last day; one whose last day lies before its first always holds, as nobody can say which of the two is wrong.
+    /// Leave to use without a first day has not begun, and is over on its last day.
     pub fn in_force(&self, from: Option<Day>, until: Option<Day>, today: Day) -> bool {
         let has_from = self.from_column.is_some();
         match self.lists {
-            Lists::HasOptedOut => from.is_none_or(|from| from <= today) && until.is_none_or(|until| today <= until),
+            Lists::HasOptedOut => {
+                let inverted = from.zip(until).is_some_and(|(from, until)| until < from);
+                inverted || (from.is_none_or(|from| from <= today) && until.is_none_or(|until| today <= until))
+            }
             Lists::HasNotOptedOut => {
                 (!has_from || from.is_some_and(|from| from <= today)) && until.is_none_or(|until| today < until)
             }
@@ -461,6 +465,9 @@ mod tests {
             ("2026-06-01", "2026-06-15", true, false),
             ("2026-06-01", "2026-06-16", true, true),
             ("none", "2026-06-16", true, false),
+            ("2026-06-01", "2001-01-01", true, false),
+            ("2099-01-01", "2001-01-01", true, false),
+            ("2099-01-02", "2099-01-01", true, false),
         ] {
             let days = |register: Register| register.in_force(Day::parse(from), Day::parse(until), today);
             assert_eq!(days(register(Lists::HasOptedOut, Some("from"))), opted_out, "{from} {until}");

@@ -14,16 +14,18 @@ pub mod practices;
 pub mod register;
 pub mod set_aside;
 
+mod applied;
 mod day;
 mod digest;
 mod name;
 mod rule;
 mod secret_file;
 
+pub use applied::{Applied, LiftReason, Lifted};
 pub use day::Day;
 pub use digest::Digest;
 pub use name::{NAME_CHARACTERS_MAX, Name, NotAName};
-pub use outcome::{AppliedRules, LiftReason, RuleOutcome, applied_rules};
+pub use outcome::{AppliedRules, applied_rules};
 pub use policy::{Policy, PolicyError};
 pub use rule::Rule;
 pub use secret_file::{SecretFileError, SecretKind};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::applied::{Applied, LiftReason, Lifted};
 use crate::day::Day;
 use crate::name::Name;
 use crate::permissions::{Feature, Permissions};
@@ -13,38 +14,8 @@ use crate::set_aside::VerifiedSetAside;
 /// What a policy comes to for one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedRules {
-    outcomes: [RuleOutcome; 3],
+    outcomes: [Applied<()>; 3],
     disclosure_control_locked: bool,
-}
-
-/// Whether a rule is applied to a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RuleOutcome {
-    /// It is
-    Applied,
-    /// It is not, for all of these reasons: one at least
-    Lifted(Vec<LiftReason>),
-}
-
-/// Why a rule is not applied to a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LiftReason {
-    /// The policy does not apply it to anybody
-    NotInPolicy {
-        /// As the policy says
-        because: String,
-    },
-    /// The policy does not apply it by default, and does not name the project
-    NotByDefault,
-    /// The project has this permission
-    Permission(Name),
-    /// An emergency set-aside
-    SetAside {
-        /// Which
-        id: Name,
-        /// Its last day
-        until: Day,
-    },
 }
 
 /// The rules that a run of `project` on the day `today` is under. `set_aside` counts only where it was verified for just
@@ -71,7 +42,7 @@ fn outcome(
     set_aside: Option<&VerifiedSetAside>,
     project: &Name,
     today: Day,
-) -> RuleOutcome {
+) -> Applied<()> {
     let terms = match rule {
         Rule::TypeOne => policy.type_one.stated().map(|terms| (&terms.lifted_by, &terms.applies_to)),
         Rule::National => policy.national.stated().map(|terms| (&terms.lifted_by, &terms.applies_to)),
@@ -81,7 +52,7 @@ fn outcome(
     };
     let (lifted_by, applies_to) = match terms {
         Ok(terms) => terms,
-        Err(because) => return RuleOutcome::Lifted(vec![LiftReason::NotInPolicy { because: because.to_owned() }]),
+        Err(because) => return because_of(vec![LiftReason::NotInPolicy { because: because.to_owned() }]),
     };
     let mut reasons = Vec::new();
     if matches!(applies_to, AppliesTo::Projects(projects) if !projects.contains(project)) {
@@ -93,12 +64,17 @@ fn outcome(
         let record = set_aside.record();
         reasons.push(LiftReason::SetAside { id: record.id.clone(), until: record.until });
     }
-    if reasons.is_empty() { RuleOutcome::Applied } else { RuleOutcome::Lifted(reasons) }
+    because_of(reasons)
+}
+
+/// In force, unless there is a reason why not.
+fn because_of(reasons: Vec<LiftReason>) -> Applied<()> {
+    Lifted::by(reasons).map_or(Applied::InForce(()), Applied::Lifted)
 }
 
 impl AppliedRules {
     /// What became of a rule.
-    pub fn outcome(&self, rule: Rule) -> &RuleOutcome {
+    pub fn outcome(&self, rule: Rule) -> &Applied<()> {
         match rule {
             Rule::TypeOne => &self.outcomes[0],
             Rule::National => &self.outcomes[1],
@@ -108,7 +84,7 @@ impl AppliedRules {
 
     /// Whether a rule is applied.
     pub fn applies(&self, rule: Rule) -> bool {
-        *self.outcome(rule) == RuleOutcome::Applied
+        self.outcome(rule).in_force().is_some()
     }
 
     /// The registers that the run needs: those of the rules that are applied to it.
@@ -119,8 +95,10 @@ impl AppliedRules {
     /// Whether any rule is lifted by a set-aside, alone or among other reasons.
     pub fn under_set_aside(&self) -> bool {
         self.outcomes.iter().any(|outcome| match outcome {
-            RuleOutcome::Applied => false,
-            RuleOutcome::Lifted(reasons) => reasons.iter().any(|reason| matches!(reason, LiftReason::SetAside { .. })),
+            Applied::InForce(()) => false,
+            Applied::Lifted(lifted) => {
+                lifted.reasons().iter().any(|reason| matches!(reason, LiftReason::SetAside { .. }))
+            }
         })
     }
 
@@ -130,25 +108,14 @@ impl AppliedRules {
     }
 }
 
-impl fmt::Display for LiftReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LiftReason::NotInPolicy { because } => write!(f, "the policy does not apply it: {because}"),
-            LiftReason::NotByDefault => f.write_str("the policy does not apply it to this project"),
-            LiftReason::Permission(permission) => write!(f, "permission {permission}"),
-            LiftReason::SetAside { id, until } => write!(f, "emergency set-aside {id} until {until}"),
-        }
-    }
-}
-
 /// One line a rule, for people.
 impl fmt::Display for AppliedRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for rule in Rule::ALL {
             match self.outcome(rule) {
-                RuleOutcome::Applied => writeln!(f, "{rule}: applied")?,
-                RuleOutcome::Lifted(reasons) => {
-                    let reasons: Vec<String> = reasons.iter().map(LiftReason::to_string).collect();
+                Applied::InForce(()) => writeln!(f, "{rule}: applied")?,
+                Applied::Lifted(lifted) => {
+                    let reasons: Vec<String> = lifted.reasons().iter().map(LiftReason::to_string).collect();
                     writeln!(f, "{rule}: not applied ({})", reasons.join("; "))?;
                 }
             }
@@ -213,8 +180,8 @@ mod tests {
             let lifts = [rule == Rule::National && !national, given.contains(&at), set_aside_rules.contains(&rule)];
             let lifts = lifts.into_iter().filter(|lifts| *lifts).count();
             let told = match rules.outcome(rule) {
-                RuleOutcome::Applied => 0,
-                RuleOutcome::Lifted(reasons) => reasons.len(),
+                Applied::InForce(()) => 0,
+                Applied::Lifted(lifted) => lifted.reasons().len(),
             };
             assert_eq!(
                 (rules.applies(rule), told),

@@ -148,6 +148,7 @@ mod tests {
     use peristyle_policy::patients::{KeyType, PatientKey, PatientSetBuilder};
     use peristyle_policy::policy::PracticeKeyType;
     use peristyle_policy::practices::PracticeKey;
+    use peristyle_policy::{Applied, Lifted};
     use proptest::prelude::*;
 
     use super::*;
@@ -164,13 +165,13 @@ mod tests {
             activations.push(PatientKey::Int(patient), activated, RegistrationEnd::from_day(end)).unwrap();
         }
         Enforcement {
-            type_one: Some(OptOuts { listed: listed.finish(), listed_may_be_seen: false }),
-            activation: Some(ActivationInForce {
+            type_one: Applied::InForce(OptOuts { listed: listed.finish(), listed_may_be_seen: false }),
+            activation: Applied::InForce(ActivationInForce {
                 activations: activations.finish().unwrap(),
                 practices: [PracticeKey::Int(1), PracticeKey::Int(3)].into_iter().collect(),
                 practice_key: PracticeKeyType::Int,
             }),
-            ..Enforcement::default()
+            ..Enforcement::lifted(&Lifted::over_made_up_records())
         }
     }
 

@@ -4,11 +4,11 @@ use std::fmt;
 
 use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::BooleanBuffer;
-use peristyle_policy::Rule;
 use peristyle_policy::activation::Activations;
 use peristyle_policy::patients::{KeyType, PatientKeyError, PatientSet, RowMask};
 use peristyle_policy::policy::{CatalogueStatement, Policy, PracticeKeyType, RowRule, RowRuleError};
 use peristyle_policy::practices::ActivatedPractices;
+use peristyle_policy::{Applied, Lifted, Rule};
 
 use super::links::LinkedKeys;
 use super::tally::SegmentTally;
@@ -16,14 +16,14 @@ use crate::bits::Ranges;
 use crate::patient_ids::{PatientIds, Spans, all_bytes16};
 use crate::request::ColumnType;
 
-/// The rules that a run is under, with what decides them. A rule that is not applied has none.
-#[derive(Debug, Default)]
+/// The rules that a run is under, each with what enforces it. There is no default: a rule that hides nobody says why.
+#[derive(Debug)]
 pub(crate) struct Enforcement {
     /// None for dummy tables: nobody is looked up, so keys may be of any type
     pub(super) policy: Option<Policy>,
-    pub(super) type_one: Option<OptOuts>,
-    pub(super) national: Option<OptOuts>,
-    pub(super) activation: Option<ActivationInForce>,
+    pub(super) type_one: Applied<OptOuts>,
+    pub(super) national: Applied<OptOuts>,
+    pub(super) activation: Applied<ActivationInForce>,
     /// Of a linked table: its keys are those of a link, and the rules have been asked about their patients already
     pub(super) link: Option<LinkedKeys>,
 }
@@ -110,9 +110,15 @@ impl SeenPatients {
 }
 
 impl Enforcement {
-    /// No rule.
-    pub(super) fn nobody_hidden() -> Self {
-        Self::default()
+    /// No rule is in force, for this reason.
+    pub(super) fn lifted(why: &Lifted) -> Self {
+        Self {
+            policy: None,
+            type_one: Applied::Lifted(why.clone()),
+            national: Applied::Lifted(why.clone()),
+            activation: Applied::Lifted(why.clone()),
+            link: None,
+        }
     }
 
     #[cfg(test)]
@@ -121,7 +127,8 @@ impl Enforcement {
         let mut listed = PatientSetBuilder::new(KeyType::Int);
         let patients: Vec<i64> = patients.into_iter().collect();
         assert!(listed.extend_ints(&patients).is_ok());
-        Self { type_one: Some(OptOuts { listed: listed.finish(), listed_may_be_seen: true }), ..Self::default() }
+        let type_one = Applied::InForce(OptOuts { listed: listed.finish(), listed_may_be_seen: true });
+        Self { type_one, ..Self::lifted(&Lifted::over_made_up_records()) }
     }
 
     /// What patients are known by; `None` where it does not matter.
@@ -130,12 +137,12 @@ impl Enforcement {
             return Some(link.permitted.key_type());
         }
         let sets = [&self.type_one, &self.national];
-        let of_sets = sets.into_iter().flatten().map(|opt_outs| opt_outs.listed.key_type()).next();
+        let of_sets = sets.into_iter().filter_map(Applied::in_force).map(|opt_outs| opt_outs.listed.key_type()).next();
         self.policy.as_ref().map(|policy| policy.patient_key).or(of_sets)
     }
 
     pub(super) fn practice_type(&self) -> Option<ColumnType> {
-        let activation = self.activation.as_ref()?;
+        let activation = self.activation.in_force()?;
         Some(match activation.practice_key {
             PracticeKeyType::Int => ColumnType::Int,
             PracticeKeyType::Text => ColumnType::Str,
@@ -143,28 +150,31 @@ impl Enforcement {
     }
 
     pub(super) fn activation(&self) -> Option<&ActivationInForce> {
-        self.activation.as_ref()
+        self.activation.in_force()
     }
 
     /// Which rows of a table are read, by policy and catalogue.
     pub(super) fn row_rule(&self, table: &str, stated: CatalogueStatement<'_>) -> Result<RowRule, RowRuleError> {
         match (&self.policy, &self.activation) {
-            (Some(policy), Some(_)) => policy.row_rule(table, stated),
-            _ => Ok(RowRule::AllRows),
+            (_, Applied::Lifted(_)) => Ok(RowRule::AllRows),
+            (Some(policy), Applied::InForce(_)) => policy.row_rule(table, stated),
+            (None, Applied::InForce(_)) => Err(RowRuleError::Unstated { table: table.to_owned() }),
         }
     }
 
     /// Which rows of a raw table of registrations are read.
     pub(super) fn at_activated_practices(&self, column: &str) -> RowRule {
         match &self.activation {
-            Some(_) => RowRule::AtActivatedPractices { practice_column: column.to_owned() },
-            None => RowRule::AllRows,
+            Applied::InForce(_) => RowRule::AtActivatedPractices { practice_column: column.to_owned() },
+            Applied::Lifted(_) => RowRule::AllRows,
         }
     }
 
     /// Whether no patient is hidden, whoever they are.
     pub(crate) fn hides_nobody(&self) -> bool {
-        self.type_one.is_none() && self.national.is_none() && self.activation.is_none() && self.link.is_none()
+        let lifted = |opt_outs: &Applied<OptOuts>| matches!(opt_outs, Applied::Lifted(_));
+        let activation_lifted = matches!(self.activation, Applied::Lifted(_));
+        lifted(&self.type_one) && lifted(&self.national) && activation_lifted && self.link.is_none()
     }
 
     /// Whether its keys are those of a link, so that rows without one are nobody's.
@@ -176,12 +186,12 @@ impl Enforcement {
     pub(super) fn rules_on(&self, patients: &PatientIds) -> Result<Vec<RuleOnPatients>, PatientKeyError> {
         let mut rules = Vec::new();
         for (rule, opt_outs) in [(Rule::TypeOne, &self.type_one), (Rule::National, &self.national)] {
-            if let Some(OptOuts { listed, listed_may_be_seen }) = opt_outs {
+            if let Applied::InForce(OptOuts { listed, listed_may_be_seen }) = opt_outs {
                 let listed = listed_among(listed, patients)?;
                 rules.push(RuleOnPatients { rule, listed, listed_may_be_seen: *listed_may_be_seen });
             }
         }
-        if let Some(ActivationInForce { activations, .. }) = &self.activation {
+        if let Applied::InForce(ActivationInForce { activations, .. }) = &self.activation {
             let listed = listed_among(&activations.counted, patients)?;
             rules.push(RuleOnPatients { rule: Rule::PracticeActivation, listed, listed_may_be_seen: true });
         }

@@ -7,11 +7,11 @@
 //! Opt-outs are known by the patient's key alone, so rows of another key are held against what was found here. A key that
 //! is not in the table has nobody who could be asked, and is not seen.
 
-use peristyle_policy::Rule;
 use peristyle_policy::activation::Activations;
 use peristyle_policy::patients::{
     KeyType, PatientDaysBuilder, PatientKey, PatientKeyError, PatientSet, PatientSetBuilder,
 };
+use peristyle_policy::{Applied, Lifted, Rule};
 
 use super::enforcement::{ActivationInForce, Enforcement, hide, listed_among};
 use super::link_rows::Gathered;
@@ -114,17 +114,18 @@ impl KeysBuilder {
         let (permitted, cut_offs) = (permitted.finish(), cut_offs.finish());
         // Who counts has been asked about the patients: of the keys, nobody asks.
         let counted = PatientSetBuilder::new(permitted.key_type()).finish();
-        let activation = rules.activation.as_ref().map(|in_force| ActivationInForce {
+        let activation = rules.activation.map(|in_force| ActivationInForce {
             activations: Activations { counted, cut_offs },
             practices: in_force.practices.clone(),
             practice_key: in_force.practice_key,
         });
         let hidden = Rule::ALL.into_iter().zip(hidden.map(PatientSetBuilder::finish));
         let hidden = hidden.filter(|(_, keys)| keys.count() > 0).collect();
+        let asked = || Applied::Lifted(Lifted::asked_of_patients());
         Enforcement {
             policy: rules.policy.clone(),
-            type_one: None,
-            national: None,
+            type_one: asked(),
+            national: asked(),
             activation,
             link: Some(LinkedKeys { permitted, hidden }),
         }

@@ -35,9 +35,9 @@ pub(crate) use activation_codes::EarliestCutOffs;
 pub(crate) use enforcement::{Enforcement, SeenPatients, Verdict};
 pub(crate) use tally::{SegmentTally, TableTally};
 
-use peristyle_policy::Name;
 use peristyle_policy::patients::KeyType;
 use peristyle_policy::policy::{CatalogueStatement, RowRule};
+use peristyle_policy::{Lifted, Name};
 
 use crate::connector::ConnectedExtract;
 use crate::error::SourceError;
@@ -66,7 +66,7 @@ impl VerifiedPolicy {
     pub fn dummy_tables() -> Self {
         Self {
             stamp: "dummy".into(),
-            enforcement: Arc::new(Enforcement::nobody_hidden()),
+            enforcement: Arc::new(Enforcement::lifted(&Lifted::over_made_up_records())),
             links: ReadLinks::new(),
             registers: Vec::new(),
             pins: Pins::default(),
@@ -186,7 +186,7 @@ impl ScanPermit {
     /// Leave to look at a table's files for whoever keeps the extract: names, counts and months may leave, and no row.
     pub(crate) fn to_look_at(name: &Arc<str>) -> Self {
         Self {
-            enforcement: Arc::new(Enforcement::nobody_hidden()),
+            enforcement: Arc::new(Enforcement::lifted(&Lifted::for_a_whole_table())),
             rows: ActiveRows::All,
             tally: Arc::new(TableTally::new(name)),
         }

@@ -1,7 +1,7 @@
 //! Reading the registers of a run: practices first, by which registrations are judged; the others side by side.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -12,7 +12,7 @@ use peristyle_policy::patients::{KeyType, PatientSet, PatientSetBuilder};
 use peristyle_policy::policy::{Policy, PracticeKeyType};
 use peristyle_policy::practices::{ActivatedFrom, ActivatedPractices, Practices};
 use peristyle_policy::register::{Lists, Register, RegisterId};
-use peristyle_policy::{Day, Digest, Rule};
+use peristyle_policy::{AppliedRules, Day, Digest, Rule};
 
 use super::enforcement::{ActivationInForce, Enforcement, OptOuts};
 use super::error::RegisterError;
@@ -28,10 +28,7 @@ use crate::source::Extract;
 #[derive(Default)]
 pub(super) struct ReadRegisters {
     pub(super) verified: Vec<VerifiedRegister>,
-    type_one: Option<OptOuts>,
-    national: Option<OptOuts>,
-    practices: Option<ActivatedPractices>,
-    activations: Option<Activations>,
+    contents: BTreeMap<RegisterId, Content>,
     pub(super) pins: Pins,
 }
 
@@ -52,6 +49,13 @@ struct ReadRegister {
     pins: Pins,
 }
 
+/// The rules of a run over the registers that were read for it.
+pub(super) struct EnforcedRules {
+    pub(super) enforcement: Enforcement,
+    pub(super) verified: Vec<VerifiedRegister>,
+    pub(super) pins: Pins,
+}
+
 enum Content {
     OptOuts(OptOuts),
     Practices(ActivatedPractices),
@@ -59,17 +63,34 @@ enum Content {
 }
 
 impl ReadRegisters {
-    /// The rules that they come to, what was checked, and what was pinned.
-    pub(super) fn enforcement(self, policy: &Policy) -> (Enforcement, Vec<VerifiedRegister>, Pins) {
-        let Self { verified, type_one, national, practices, activations, pins } = self;
-        let activation = activations.zip(practices).zip(policy.practice_activation.applied());
-        let activation = activation.map(|((activations, practices), terms)| ActivationInForce {
-            activations,
-            practices,
-            practice_key: terms.practice_key,
-        });
-        let policy = Some(policy.clone());
-        (Enforcement { policy, type_one, national, activation, link: None }, verified, pins)
+    /// The rules of a run, each with its register's content. A rule that is in force and whose register is not among
+    /// those that were read is an error.
+    pub(super) fn enforcement(mut self, policy: &Policy, rules: &AppliedRules) -> Result<EnforcedRules, RegisterError> {
+        let type_one = rules.outcome(Rule::TypeOne).enforced_by(|| self.opt_outs(RegisterId::TypeOne))?;
+        let national = rules.outcome(Rule::National).enforced_by(|| self.opt_outs(RegisterId::National))?;
+        let activation = rules.outcome(Rule::PracticeActivation).enforced_by(|| self.activation(policy))?;
+        let Self { verified, pins, .. } = self;
+        let enforcement = Enforcement { policy: Some(policy.clone()), type_one, national, activation, link: None };
+        Ok(EnforcedRules { enforcement, verified, pins })
+    }
+
+    fn opt_outs(&mut self, register: RegisterId) -> Result<OptOuts, RegisterError> {
+        match self.contents.remove(&register) {
+            Some(Content::OptOuts(opt_outs)) => Ok(opt_outs),
+            _ => Err(RegisterError::NotRead { register }),
+        }
+    }
+
+    fn activation(&mut self, policy: &Policy) -> Result<ActivationInForce, RegisterError> {
+        let not_read = |register| RegisterError::NotRead { register };
+        let Some(terms) = policy.practice_activation.applied() else { return Err(not_read(RegisterId::Practices)) };
+        let Some(Content::Practices(practices)) = self.contents.remove(&RegisterId::Practices) else {
+            return Err(not_read(RegisterId::Practices));
+        };
+        let Some(Content::Activations(activations)) = self.contents.remove(&RegisterId::Registrations) else {
+            return Err(not_read(RegisterId::Registrations));
+        };
+        Ok(ActivationInForce { activations, practices, practice_key: terms.practice_key })
     }
 
     /// Reads registers. Where several are at fault, the error is of the first of them, by what they are.
@@ -109,12 +130,7 @@ impl ReadRegisters {
     }
 
     fn take(&mut self, ReadRegister { verified, content, pins }: ReadRegister) {
-        match content {
-            Content::OptOuts(listed) if verified.id == RegisterId::National => self.national = Some(listed),
-            Content::OptOuts(listed) => self.type_one = Some(listed),
-            Content::Practices(activated) => self.practices = Some(activated),
-            Content::Activations(activations) => self.activations = Some(activations),
-        }
+        self.contents.insert(verified.id.clone(), content);
         self.verified.push(verified);
         self.pins.join(pins);
     }

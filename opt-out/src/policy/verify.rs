@@ -11,7 +11,7 @@ use peristyle_policy::{AppliedRules, Day, Digest};
 use super::VerifiedPolicy;
 use super::error::RegisterError;
 use super::link_tables::{needed, read_links};
-use super::registers::{ReadRegisters, Reading};
+use super::registers::{EnforcedRules, ReadRegisters, Reading};
 use crate::connector::ConnectedExtract;
 use crate::source::Extract;
 
@@ -63,7 +63,7 @@ impl VerifiedPolicy {
         let mut registers = run.rules.registers(run.policy);
         let reading = Reading { policy: run.policy, tables: run.tables, today: run.today, threads: run.threads };
         let read = ReadRegisters::read(&reading, &registers)?;
-        let (enforcement, mut verified, mut pins) = read.enforcement(run.policy);
+        let EnforcedRules { enforcement, mut verified, mut pins } = read.enforcement(run.policy, run.rules)?;
         let links = read_links(run, &needed, &enforcement, &mut verified, &mut pins)?;
         registers.extend(needed.iter().map(|link| &link.register));
         let mut counts_sequence = None;

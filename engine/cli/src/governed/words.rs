@@ -8,7 +8,7 @@ use peristyle_audit::{
 use peristyle_opt_out::VerifiedRegister;
 use peristyle_policy::permissions::Permissions;
 use peristyle_policy::set_aside::{BodySignature, VerifiedSetAside, parse_public_key};
-use peristyle_policy::{AppliedRules, Day, LiftReason, RuleOutcome};
+use peristyle_policy::{Applied, AppliedRules, Day, LiftReason};
 
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -65,8 +65,14 @@ pub(crate) fn rules(rules: &AppliedRules) -> BTreeMap<Rule, Standing> {
 }
 
 /// Of several reasons, the gravest.
-fn standing(outcome: &RuleOutcome) -> Standing {
-    let RuleOutcome::Lifted(reasons) = outcome else { return Standing::Applied };
+fn standing(outcome: &Applied<()>) -> Standing {
+    match outcome {
+        Applied::InForce(()) => Standing::Applied,
+        Applied::Lifted(lifted) => gravest(lifted.reasons()),
+    }
+}
+
+fn gravest(reasons: &[LiftReason]) -> Standing {
     let is = |wanted: fn(&LiftReason) -> bool| reasons.iter().any(wanted);
     if is(|reason| matches!(reason, LiftReason::SetAside { .. })) {
         Standing::LiftedBySetAside
@@ -151,9 +157,9 @@ mod tests {
             (vec![LiftReason::NotByDefault, permission()], Standing::LiftedByPermission),
             (vec![LiftReason::NotByDefault], Standing::NotInPolicy),
         ] {
-            assert_eq!(standing(&RuleOutcome::Lifted(reasons)), expected);
+            assert_eq!(gravest(&reasons), expected);
         }
-        assert_eq!(standing(&RuleOutcome::Applied), Standing::Applied);
+        assert_eq!(standing(&Applied::InForce(())), Standing::Applied);
     }
 
     #[test]

@@ -54,10 +54,11 @@ pub enum RegisterError {
     /// Too few, fallen or risen too much, or without counts to compare to
     #[error(transparent)]
     Counts(#[from] CountsError),
-    /// Text that is not sealed
+    /// No digest beside it
     #[error(
-        "register `{register}`: `{}` is text, and text that was cut short looks like a shorter list: put its digest \
-         beside it (`sha256sum FILE > FILE.sha256`), or deliver it as Parquet or Arrow", file.display()
+        "register `{register}`: `{file}` has no digest beside it, so that nobody can tell whether it is whole: have whoever \
+         makes the register write one (`sha256sum {name} > {name}.sha256`)",
+        file = file.display(), name = file_name(file)
     )]
     Unsealed { register: RegisterId, file: PathBuf },
     /// A digest that cannot be read
@@ -81,4 +82,8 @@ pub enum RegisterError {
     /// The set of files changed
     #[error("a register's file `{}` cannot be looked at ({kind})", path.display())]
     Unpinned { path: PathBuf, kind: ReadProblem },
+}
+
+fn file_name(file: &std::path::Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

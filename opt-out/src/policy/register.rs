@@ -46,7 +46,7 @@ pub(super) struct Opening {
     pub(super) practice_type: ColumnType,
     /// Of a link, the column of the other key
     pub(super) link_column: Option<ColumnRequest>,
-    /// Whether text must have its digest beside it
+    /// Whether its files must have their digests beside them
     pub(super) sealed: bool,
 }
 
@@ -165,9 +165,8 @@ impl<'p> OpenedRegister<'p> {
         // Pinned before a byte is read, so that a change from here on is noticed.
         let pins = Pins::of(&store, paths.iter().chain(&found.folders).map(PathBuf::as_path))?;
         let permit = ScanPermit::to_read_a_register(&request.name);
-        let is_text = matches!(found.format, FileFormat::Csv | FileFormat::CsvGz);
         if opening.sealed {
-            paths.iter().try_for_each(|path| check_seal(register, path, is_text, store.as_ref(), &permit))?;
+            paths.iter().try_for_each(|path| check_seal(register, path, store.as_ref(), &permit))?;
         }
         let files = found.open(&request, store.as_ref(), &permit).map_err(unusable)?;
         Ok(Self { register, request, key, permit, paths, files, columns, pins })

@@ -13,12 +13,11 @@ use crate::source::{FileStore, sha256_from};
 /// Longest file of a digest.
 const SEAL_BYTES_MAX: u64 = 4096;
 
-/// Holds a file against the digest beside it. Text must have one: cut off at the end of a line, it looks like a shorter
-/// list; the other formats end in a way that shows.
+/// Holds a file against the digest beside it, which every register's file must have: text that was cut off at the end of
+/// a line looks like a shorter list, and of the other formats one bit more or less can be another patient.
 pub(super) fn check_seal(
     register: &Register,
     path: &Path,
-    is_text: bool,
     store: &dyn FileStore,
     permit: &ScanPermit,
 ) -> Result<(), RegisterError> {
@@ -30,8 +29,7 @@ pub(super) fn check_seal(
     let seal = match store.open(permit, &beside) {
         Ok(seal) => seal,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let unsealed = || RegisterError::Unsealed { register: id(), file: path.to_owned() };
-            return if is_text { Err(unsealed()) } else { Ok(()) };
+            return Err(RegisterError::Unsealed { register: id(), file: path.to_owned() });
         }
         Err(error) => return Err(bad(error.into())),
     };

@@ -59,16 +59,17 @@ impl Tables {
         self
     }
 
-    /// Puts rows, in the format that the name ends in.
+    /// Puts rows, in the format that the name ends in, and their digest beside them.
     pub(super) fn put_rows(&self, name: &str, rows: &RecordBatch, how: Written) -> &Self {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         match FileFormat::of_path(&path).unwrap() {
             FileFormat::Parquet => write_parquet(&path, rows, how),
             FileFormat::Arrow => write_arrow(&path, rows, how),
-            FileFormat::Csv => fs::write(path, csv_of(rows)).unwrap(),
-            FileFormat::CsvGz => fs::write(path, gzip(csv_of(rows).as_bytes())).unwrap(),
+            FileFormat::Csv => fs::write(&path, csv_of(rows)).unwrap(),
+            FileFormat::CsvGz => fs::write(&path, gzip(csv_of(rows).as_bytes())).unwrap(),
         }
+        super::policy::seal(&path);
         self
     }
 

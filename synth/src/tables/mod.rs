@@ -110,6 +110,15 @@ impl Table {
         Table { name, layout, subject: Subject::Patients, rows_per_patient: |_| 0.0, made: Made::Once(rows) }
     }
 
+    /// Whether policies read it as a register, so that its file needs its digest beside it.
+    pub fn is_register(self) -> bool {
+        match self.layout {
+            Layout::User => self.name.starts_with("registers/"),
+            Layout::Tpp => tpp::REGISTERS.contains(&self.name),
+            Layout::EmisV2 => emisv2::REGISTERS.contains(&self.name),
+        }
+    }
+
     /// Its name as a file, without ending; a register's begins with its folder.
     pub fn name(self) -> &'static str {
         self.name

@@ -1,6 +1,7 @@
 //! Tables to files: chunks are made and encoded on several threads and appended in order.
 
 mod csv;
+mod digest;
 mod parquet;
 mod run;
 

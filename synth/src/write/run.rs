@@ -12,7 +12,7 @@ use ::arrow::array::{RecordBatch, UInt64Array};
 use ::arrow::compute::take_record_batch;
 use ::arrow::error::ArrowError;
 
-use super::{FileFormat, Format, Progress, Sink, WrittenTable, csv, parquet};
+use super::{FileFormat, Format, Progress, Sink, WrittenTable, csv, digest, parquet};
 use crate::dice::Dice;
 use crate::error::SynthError;
 use crate::life::Life;
@@ -128,6 +128,9 @@ impl TableRun<'_> {
             let _ = std::fs::remove_file(&unfinished);
         })?;
         std::fs::rename(&unfinished, path).map_err(failed)?;
+        if self.table.is_register() {
+            digest::write_beside(path).map_err(failed)?;
+        }
         let bytes = std::fs::metadata(path).map_err(failed)?.len();
         Ok(WrittenTable { table: self.table, path: path.into(), rows, bytes })
     }

@@ -264,3 +264,23 @@ fn a_folder_that_cannot_be_made_is_named() {
     let error = small().write_tables(&file, &Table::ALL, FileFormat::Csv, 1, &|_| ()).unwrap_err();
     assert!(error.to_string().ends_with("taken"), "{error}");
 }
+
+#[test]
+fn registers_have_their_digest_beside_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = small().write_tables(folder.path(), &all_tables(), FileFormat::Parquet, 2, &|_| ()).unwrap();
+    let mut registers = 0;
+    for file in written {
+        let beside = format!("{}.sha256", file.path.display());
+        let stated = std::fs::read_to_string(&beside).ok();
+        assert_eq!(stated.is_some(), file.table.is_register(), "{beside}");
+        if let Some(stated) = stated {
+            use sha2::Digest as _;
+            let digest = sha2::Sha256::digest(std::fs::read(&file.path).unwrap());
+            let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert!(stated.starts_with(&format!("{digits}  ")), "{beside}");
+            registers += 1;
+        }
+    }
+    assert_eq!(registers, 9);
+}

@@ -209,7 +209,6 @@ fn keys_of_every_type_in_every_format() {
             for (table, lines) in [("person_link", link), ("deaths", died)] {
                 let file = format!("{table}.{ending}");
                 place.tables.put_rows(&file, &rows(&lines), Written::default());
-                seal(&place.tables.path().join(file));
             }
             let connector = deaths(PatientsPerKey::One, key_type, RawActivation::NotApplied);
             let extracts = in_place(&place, connector);

@@ -9,6 +9,9 @@ use crate::records::events::Code;
 use crate::records::{Subject, addresses, events, medications, minutes, opt_outs};
 use crate::world::World;
 
+/// Tables that the connector's example of a policy reads as registers.
+pub(super) const REGISTERS: [&str; 1] = ["patient"];
+
 /// Named as in the schema.
 pub(super) const TABLES: [Table; 3] = [
     Table::of(Layout::EmisV2, "patient", Subject::Patients, per_patient::one, |world| Box::new(Patient::new(world))),

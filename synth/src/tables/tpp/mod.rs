@@ -21,6 +21,10 @@ const fn table(
     Table::of(Layout::Tpp, name, subject, rows_per_patient, rows)
 }
 
+/// Tables that the connector's example of a policy reads as registers.
+pub(super) const REGISTERS: [&str; 4] =
+    ["PatientsWithTypeOneDissent", "PatientsWithoutNDOO", "DirectionsAcknowledged", "RegistrationHistory"];
+
 /// Named as in the database.
 pub(super) const TABLES: [Table; 27] = [
     table("Patient", Subject::Patients, per_patient::one, |_| Box::new(people::Patient::new())),

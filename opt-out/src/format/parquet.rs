@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::{DataType, FieldRef, Schema};
+use arrow::datatypes::{DataType, FieldRef, Schema, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
-use parquet::basic::Compression;
+use parquet::basic::{Compression, Type as PhysicalType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy};
 
@@ -77,7 +77,7 @@ impl ParquetFile {
             Some(kind) => SourceError::Unreadable { table: Arc::clone(&table), file: Arc::clone(path), kind },
         })?;
         let indices = ColumnIndices::find_typed(metadata.schema(), request, &place)?;
-        let schema = with_dictionaries(metadata.schema(), &indices, request);
+        let schema = delivered_schema(&metadata, &indices, request);
         let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options.with_schema(schema))
             .map_err(damaged)?;
 
@@ -148,17 +148,27 @@ fn leaves(metadata: &ArrowReaderMetadata, roots: &[usize]) -> Vec<usize> {
     (0..schema.num_columns()).filter(|&leaf| roots.contains(&schema.get_column_root_idx(leaf))).collect()
 }
 
-/// The file's schema with wanted strings as dictionaries, which is how most pages have them.
-fn with_dictionaries(schema: &Schema, indices: &ColumnIndices, request: &TableRequest) -> Arc<Schema> {
+/// The schema in which the file's columns are delivered: wanted strings as dictionaries, which is how most pages have
+/// them, and moments of 96 bits in milliseconds.
+///
+/// Spark, Impala and Hive store moments of all years in 96 bits. In nanoseconds, as the decoder would deliver them, years
+/// before 1677 and after 2262 wrap round to others; in milliseconds every one of them has a number of its own.
+fn delivered_schema(metadata: &ArrowReaderMetadata, indices: &ColumnIndices, request: &TableRequest) -> Arc<Schema> {
+    let (schema, descriptors) = (metadata.schema(), metadata.parquet_schema());
     let wanted = request.columns.iter().zip(&indices.columns);
     let strings: Vec<usize> =
         wanted.filter(|(column, _)| column.column_type == ColumnType::Str).filter_map(|(_, index)| *index).collect();
+    let is_int96 = |index: usize| {
+        let leaf = leaves(metadata, &[index]).first().copied();
+        leaf.is_some_and(|leaf| descriptors.column(leaf).physical_type() == PhysicalType::INT96)
+    };
     let field = |(index, field): (usize, &FieldRef)| {
-        if strings.contains(&index) && *field.data_type() != DataType::Null {
-            let dictionary = ColumnType::Str.arrow_type();
-            return Arc::new(field.as_ref().clone().with_data_type(dictionary));
-        }
-        Arc::clone(field)
+        let delivered = match field.data_type() {
+            DataType::Timestamp(_, zone) if is_int96(index) => DataType::Timestamp(TimeUnit::Millisecond, zone.clone()),
+            found if strings.contains(&index) && !found.is_null() => ColumnType::Str.arrow_type(),
+            _ => return Arc::clone(field),
+        };
+        Arc::new(field.as_ref().clone().with_data_type(delivered))
     };
     let fields: Vec<FieldRef> = schema.fields().iter().enumerate().map(field).collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))

@@ -7,6 +7,7 @@ pub(crate) mod fixtures;
 mod formats;
 mod guard;
 mod linked;
+mod moments;
 mod order;
 mod plans;
 mod policy;

@@ -110,6 +110,13 @@ pub enum SourceError {
     #[error("table `{table}`: `{}` is a folder within the table's folder, which may hold files only", path.display())]
     FolderNested { table: Arc<str>, path: PathBuf },
 
+    /// A folder whose files do not speak for themselves
+    #[error(
+        "table `{table}`: folder `{}` has `{entry}`, so it is {by}; rows that were deleted or replaced may still be in its \
+         files: have the table's current rows written as plain Parquet, into a folder of their own", folder.display()
+    )]
+    FolderManaged { table: Arc<str>, folder: PathBuf, entry: String, by: &'static str },
+
     /// A file that is none of the formats
     #[error("table `{table}`: `{}` is in no format that is known by its ending; accepted are {}", path.display(), endings())]
     UnknownEnding { table: Arc<str>, path: PathBuf },

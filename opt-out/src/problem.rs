@@ -29,6 +29,8 @@ pub enum StoreProblem {
     Changed,
     /// More objects than are listed
     TooMany,
+    /// No regular file
+    NotAFile,
 }
 
 impl std::error::Error for StoreProblem {}
@@ -51,6 +53,7 @@ impl fmt::Display for StoreProblem {
                 "it was changed, replaced or removed while the run was under way: run again, once it is no longer being \
                  written",
             ),
+            Self::NotAFile => f.write_str("it is no regular file, but a folder, a pipe, a socket or a device"),
             Self::TooMany => f.write_str("more than a million objects are there: give a location with the extract alone"),
         }
     }
@@ -70,6 +73,7 @@ impl From<StoreProblem> for io::Error {
         let kind = match problem {
             StoreProblem::Missing => io::ErrorKind::NotFound,
             StoreProblem::Refused => io::ErrorKind::PermissionDenied,
+            StoreProblem::NotAFile => io::ErrorKind::InvalidInput,
             _ => io::ErrorKind::Other,
         };
         io::Error::new(kind, problem)

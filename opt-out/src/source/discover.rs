@@ -1,18 +1,22 @@
 //! Finding a table's files in an extract.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::layout::{CsvOptions, FilePattern, TableLayout, matches, partition};
+use super::managed::managed_by;
 use super::partitioned::{Partition, PartitionedFile, asked_of_file};
-use super::store::{Entry, FileStore};
+use super::store::{Entry, FileStore, is_hidden};
 use crate::error::SourceError;
 use crate::format;
 use crate::policy::ScanPermit;
 use crate::request::{FileFormat, TableRequest};
 use crate::source::OpenedFile;
+
+/// What the names of digests beside files end with.
+const CHECKSUM_ENDING: &str = ".sha256";
 
 /// An opened extract: for each table one file `<table>.<ending>` or one folder `<table>/`, or what its layout says.
 #[derive(Debug)]
@@ -68,15 +72,36 @@ impl SourceDirectory {
         }
     }
 
+    /// All that is in a folder, but for digests beside other files.
     fn entries(&self, folder: &Path) -> Result<Vec<Entry>, SourceError> {
         let unreadable =
             |error: io::Error| SourceError::DirectoryUnreadable { directory: folder.to_path_buf(), kind: error.into() };
-        self.store.entries(folder).map_err(unreadable)
+        let mut entries = self.store.entries(folder).map_err(unreadable)?;
+        let names: BTreeSet<String> = entries.iter().map(|entry| entry.name.clone()).collect();
+        entries.retain(|entry| !entry.name.strip_suffix(CHECKSUM_ENDING).is_some_and(|file| names.contains(file)));
+        Ok(entries)
+    }
+
+    /// What is in a folder that a table's rows are taken from.
+    ///
+    /// # Errors
+    /// A folder whose files do not speak for themselves: see [`managed_by`].
+    fn entries_of_table(&self, table: &Arc<str>, folder: &Path) -> Result<Vec<Entry>, SourceError> {
+        let entries = self.entries(folder)?;
+        let of_folder = |folder: &Path| self.entries(folder);
+        match managed_by(&entries, of_folder)? {
+            None => Ok(entries),
+            Some(found) => {
+                let (table, folder) = (Arc::clone(table), folder.to_path_buf());
+                Err(SourceError::FolderManaged { table, folder, entry: found.entry, by: found.by })
+            }
+        }
     }
 
     /// What is in the extract's own folder, for whoever has to say what is there.
     pub(crate) fn names(&self) -> Result<Vec<String>, SourceError> {
-        Ok(self.entries(&self.directory)?.iter().map(shown).collect())
+        let entries = self.entries(&self.directory)?;
+        Ok(entries.iter().filter(|entry| !is_hidden(&entry.name)).map(shown).collect())
     }
 
     /// The files of the table of that name.
@@ -96,7 +121,7 @@ impl SourceDirectory {
 
     fn by_name(&self, table: &Arc<str>, name: &Arc<str>) -> Result<FoundFiles, SourceError> {
         let (table, directory) = (Arc::clone(table), self.directory.clone());
-        let entries = self.entries(&directory)?;
+        let entries = self.entries_of_table(&table, &directory)?;
         let is_candidate = |entry: &&Entry| {
             (entry.is_folder && entry.name == **name)
                 || (!entry.is_folder && FileFormat::ALL.iter().any(|f| entry.name == format!("{name}{}", f.ending())))
@@ -104,7 +129,7 @@ impl SourceDirectory {
         let candidates: Vec<&Entry> = entries.iter().filter(is_candidate).collect();
         match candidates.as_slice() {
             [] => {
-                let found = entries.iter().map(shown).collect();
+                let found = entries.iter().filter(|entry| !is_hidden(&entry.name)).map(shown).collect();
                 Err(SourceError::TableMissing { table, name: Arc::clone(name), directory, found })
             }
             [folder] if folder.is_folder => self.files_of(table, &folder.path),
@@ -128,7 +153,8 @@ impl SourceDirectory {
     /// may hold rows.
     fn files_of(&self, table: Arc<str>, folder: &Path) -> Result<FoundFiles, SourceError> {
         let mut files = Vec::new();
-        for Entry { path, is_folder, .. } in self.entries(folder)? {
+        let entries = self.entries_of_table(&table, folder)?;
+        for Entry { path, is_folder, .. } in entries.into_iter().filter(|entry| !is_hidden(&entry.name)) {
             if is_folder {
                 return Err(SourceError::FolderNested { table, path });
             }
@@ -144,7 +170,7 @@ impl SourceDirectory {
     fn by_pattern(&self, table: &Arc<str>, layout: &TableLayout) -> Result<FoundFiles, SourceError> {
         let (mut files, mut folders) = (Vec::new(), Vec::new());
         for pattern in &layout.files {
-            let found = self.matching(pattern, &mut folders)?;
+            let found = self.matching(table, pattern, &mut folders)?;
             if found.is_empty() {
                 let (table, pattern) = (Arc::clone(table), pattern.to_string());
                 return Err(SourceError::PatternUnmatched { table, pattern, directory: self.directory.clone() });
@@ -162,14 +188,19 @@ impl SourceDirectory {
     }
 
     /// The files that a pattern stands for; the folders that were looked through are added to `folders`.
-    fn matching(&self, pattern: &FilePattern, folders: &mut Vec<PathBuf>) -> Result<Vec<FoundFile>, SourceError> {
+    fn matching(
+        &self,
+        table: &Arc<str>,
+        pattern: &FilePattern,
+        folders: &mut Vec<PathBuf>,
+    ) -> Result<Vec<FoundFile>, SourceError> {
         let parts: Vec<&str> = pattern.parts().collect();
         let mut reached: Vec<(PathBuf, Partitions)> = vec![(self.directory.clone(), Vec::new())];
         for (at, part) in parts.iter().enumerate() {
             let is_last = at + 1 == parts.len();
             let mut next = Vec::new();
             for (folder, partitions) in reached {
-                for entry in self.entries(&folder)? {
+                for entry in self.entries_of_table(table, &folder)? {
                     if entry.is_folder != is_last && matches(part, &entry.name) {
                         let mut partitions = partitions.clone();
                         partitions.extend(partition(part, &entry.name).filter(|_| !is_last));

@@ -1,6 +1,6 @@
 //! What tells a file from what it may become: what is read at the beginning of a run must still be there at its end.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -33,14 +33,17 @@ pub(crate) enum Identity {
 
 impl Identity {
     pub(super) fn of_local(path: &Path) -> io::Result<Self> {
-        let found = fs::metadata(path)?;
-        Ok(Self::Local {
+        Ok(Self::of_metadata(&fs::metadata(path)?))
+    }
+
+    pub(super) fn of_metadata(found: &Metadata) -> Self {
+        Self::Local {
             device: found.dev(),
             inode: found.ino(),
             bytes: found.size(),
             modified: (found.mtime(), found.mtime_nsec()),
             changed: (found.ctime(), found.ctime_nsec()),
-        })
+        }
     }
 
     pub(super) fn of_object(found: &ObjectMeta) -> Self {

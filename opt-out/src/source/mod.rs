@@ -11,6 +11,7 @@ mod discover;
 mod extract;
 mod identity;
 mod layout;
+mod managed;
 mod objects;
 mod partitioned;
 mod partitions;

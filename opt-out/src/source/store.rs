@@ -4,12 +4,14 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::physical_plan::metrics::Count;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use super::buffers::filled;
 use super::identity::Identity;
@@ -25,8 +27,7 @@ pub(crate) trait FileStore: fmt::Debug + Send + Sync {
     /// Opens a file for reading.
     fn open(&self, permit: &ScanPermit, path: &Path) -> io::Result<Arc<dyn StoredFile>>;
 
-    /// What is in a folder, but for names that begin with a dot or an underscore, which are no rows: `.DS_Store`,
-    /// `_SUCCESS`. By name.
+    /// All that is in a folder, by name.
     fn entries(&self, folder: &Path) -> io::Result<Vec<Entry>>;
 
     /// What tells a file, or a folder with what is in it, from what it may become.
@@ -46,7 +47,8 @@ pub(crate) struct Entry {
     pub(crate) is_folder: bool,
 }
 
-/// Whether an entry of this name is passed over.
+/// Whether an entry of this name holds no rows: names that begin with a dot or an underscore are those of `.DS_Store` and
+/// `_SUCCESS`.
 pub(crate) fn is_hidden(name: &str) -> bool {
     name.starts_with(['.', '_'])
 }
@@ -90,22 +92,46 @@ pub(super) fn length_of(range: &Range<u64>) -> io::Result<usize> {
 #[derive(Debug)]
 pub(crate) struct LocalFiles;
 
+/// Opens a file for reading, at once: a pipe without a writer would be waited for.
+fn open_without_waiting(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).map(File::from).map_err(|error| match error {
+        // Of a socket, and of a device that nothing stands behind.
+        Errno::NXIO | Errno::NODEV => StoreProblem::NotAFile.into(),
+        error => error.into(),
+    })
+}
+
 #[derive(Debug)]
-struct LocalFile {
+pub(super) struct LocalFile {
     file: File,
     size: u64,
-    /// When it was last written, in seconds and nanoseconds
-    written: (i64, i64),
+    /// What it was when it was opened
+    identity: Identity,
+}
+
+impl LocalFile {
+    /// A file that is open, for reading.
+    ///
+    /// # Errors
+    /// What is no regular file: a device or a pipe has no length, and may never end.
+    pub(super) fn of(file: File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(StoreProblem::NotAFile.into());
+        }
+        Ok(Self { file, size: metadata.len(), identity: Identity::of_metadata(&metadata) })
+    }
+
+    /// What it was when it was opened.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
 }
 
 impl FileStore for LocalFiles {
     fn open(&self, _permit: &ScanPermit, path: &Path) -> io::Result<Arc<dyn StoredFile>> {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        Ok(Arc::new(LocalFile { file, size: metadata.len(), written: (metadata.mtime(), metadata.mtime_nsec()) }))
+        Ok(Arc::new(LocalFile::of(open_without_waiting(path)?)?))
     }
 
     fn entries(&self, folder: &Path) -> io::Result<Vec<Entry>> {
@@ -113,11 +139,9 @@ impl FileStore for LocalFiles {
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            if !is_hidden(&name) {
-                // A link that leads nowhere is no folder; opening it will say what is wrong.
-                let is_folder = fs::metadata(&path).is_ok_and(|metadata| metadata.is_dir());
-                entries.push(Entry { name, path, is_folder });
-            }
+            // A link that leads nowhere is no folder; opening it will say what is wrong.
+            let is_folder = fs::metadata(&path).is_ok_and(|metadata| metadata.is_dir());
+            entries.push(Entry { name, path, is_folder });
         }
         entries.sort();
         Ok(entries)
@@ -142,9 +166,9 @@ impl StoredFile for LocalFile {
     }
 
     fn check_unchanged(&self) -> io::Result<()> {
-        // Of the file that is open. Another one that took its name meanwhile was not read.
-        let found = self.file.metadata()?;
-        if found.len() == self.size && (found.mtime(), found.mtime_nsec()) == self.written {
+        // Of the file that is open. Another one that took its name meanwhile was not read. The moment of its last change
+        // counts, too: whoever writes to a file can put back when it was last written, and not that.
+        if Identity::of_metadata(&self.file.metadata()?) == self.identity {
             return Ok(());
         }
         Err(StoreProblem::Changed.into())

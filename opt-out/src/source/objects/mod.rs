@@ -24,7 +24,7 @@ use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use self::ranges::{gathered, requests};
 use super::courier::Courier;
 use super::identity::Identity;
-use super::store::{Entry, FileStore, StoredFile, is_hidden, length_of};
+use super::store::{Entry, FileStore, StoredFile, length_of};
 use crate::policy::ScanPermit;
 use crate::problem::StoreProblem;
 
@@ -126,9 +126,7 @@ impl FileStore for ObjectFiles {
             let Some(name) = parts.next().map(|part| part.as_os_str().to_string_lossy().into_owned()) else { continue };
             // Some tools write an empty object in a folder's name; it comes before what is in the folder.
             let entry = Entry { path: folder.join(&name), is_folder: parts.next().is_some(), name: name.clone() };
-            if !is_hidden(&name) {
-                entries.insert(name, entry);
-            }
+            entries.insert(name, entry);
         }
         if is_there { Ok(entries.into_values().collect()) } else { Err(StoreProblem::Missing.into()) }
     }

@@ -65,7 +65,7 @@ fn folders_are_what_keys_have_in_common() {
         "extract-of-others/secret.parquet",
     ]);
     let names = |names: &[&str]| Ok(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-    assert_eq!(place.entries("s3://bucket/extract"), names(&["events/", "patients.parquet"]));
+    assert_eq!(place.entries("s3://bucket/extract"), names(&[".hidden/", "_SUCCESS", "events/", "patients.parquet"]));
     assert_eq!(place.entries("s3://bucket/extract/events"), names(&["1.parquet", "year=2020/"]));
     assert_eq!(place.entries("s3://bucket/extract/nothing"), Err(MISSING));
     assert_eq!(Place::of(&["elsewhere/x"]).entries("s3://bucket/extract"), Err(MISSING));

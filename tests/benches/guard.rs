@@ -36,7 +36,10 @@ const LIMITS: &str = "least_count = 0\ngreatest_fall_percent = 100\ngreatest_ris
 
 /// All three rules, over the registers that `peristyle synth` makes.
 fn policy_text(registers: &Path) -> String {
-    let file = |name: &str| format!("file = \"{}\"\n{LIMITS}", registers.join(name).display());
+    let file = |name: &str| {
+        let found = if name.starts_with("practices") { "" } else { "least_found_percent = 100\n" };
+        format!("file = \"{}\"\n{LIMITS}{found}", registers.join(name).display())
+    };
     format!(
         "peristyle_policy = 1\nname = \"bench\"\npatient_key = \"int\"\n\
          [type_one]\napplied = true\nlifted_by = []\n\

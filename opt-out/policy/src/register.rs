@@ -227,6 +227,8 @@ pub struct CountLimits {
     pub greatest_fall_percent: u8,
     /// By how much, in percent, the count may be above the least of late runs
     pub greatest_rise_percent: Option<u16>,
+    /// Of its keys, how many, in percent, must be those of patients of the extract; `None` of practices
+    pub least_found_percent: Option<u8>,
 }
 
 /// Where the date of a register is to be found: the day on which what it says was true.
@@ -398,10 +400,11 @@ impl Register {
 
 impl CountLimits {
     pub(crate) fn encode(&self, canonical: &mut Canonical) {
-        let Self { least, greatest_fall_percent, greatest_rise_percent } = self;
+        let Self { least, greatest_fall_percent, greatest_rise_percent, least_found_percent } = self;
         canonical.text(&least.to_string());
         canonical.int(i64::from(*greatest_fall_percent));
         canonical.int(greatest_rise_percent.map_or(-1, i64::from));
+        canonical.int(least_found_percent.map_or(-1, i64::from));
     }
 }
 
@@ -446,7 +449,12 @@ mod tests {
             only_where: None,
             from_column: from_column.map(str::to_owned),
             until_column: Some("until".to_owned()),
-            limits: CountLimits { least: 1, greatest_fall_percent: 5, greatest_rise_percent: None },
+            limits: CountLimits {
+                least: 1,
+                greatest_fall_percent: 5,
+                greatest_rise_percent: None,
+                least_found_percent: Some(90),
+            },
             max_age_days: 8,
             as_of: AsOf::Metadata("as_of".to_owned()),
         }

@@ -27,13 +27,15 @@ pub(super) struct Place {
     pub(super) policy: Policy,
 }
 
+/// Limits that hold whatever a register lists.
 const LIMITS: &str = "least_count = 0\ngreatest_fall_percent = 100\ngreatest_rise_percent = 10000\nmax_age_days = 8\n";
 
 /// A section of the policy for a register in a file, dated by a column of it.
 fn section(place: &str, file: &str, more: &str) -> String {
-    let key = if place.ends_with("practices") { "practice" } else { "patient" };
+    let of_practices = place.ends_with("practices");
+    let (key, found) = if of_practices { ("practice", "") } else { ("patient", "least_found_percent = 0\n") };
     format!(
-        "[{place}]\nfile = \"{file}\"\nkey_column = \"{key}\"\n{more}\n{LIMITS}\
+        "[{place}]\nfile = \"{file}\"\nkey_column = \"{key}\"\n{more}\n{LIMITS}{found}\
          as_of = {{ column = \"of\", taking = \"oldest\" }}\n"
     )
 }

@@ -68,6 +68,7 @@ lists = "has_opted_out"
 key_column = "person"
 least_count = 1
 greatest_fall_percent = 20
+least_found_percent = 50
 max_age_days = 2
 as_of = { file_modified = true }
 
@@ -81,6 +82,7 @@ because = "not in this test"
 [link.person]
 least_count = 3
 greatest_fall_percent = 10
+least_found_percent = 50
 max_age_days = 2
 as_of = { file_modified = true }
 

@@ -48,6 +48,7 @@ lists = "has_opted_out"
 key_column = "patient"
 least_count = 1
 greatest_fall_percent = 20
+least_found_percent = 50
 max_age_days = 2
 as_of = { file_modified = true }
 
@@ -63,6 +64,7 @@ key_column = "patient"
 least_count = 5
 greatest_fall_percent = 20
 greatest_rise_percent = 20
+least_found_percent = 50
 max_age_days = 2
 as_of = { file_modified = true }
 
@@ -89,6 +91,7 @@ practice_column = "practice"
 end_column = "ended"
 least_count = 5
 greatest_fall_percent = 20
+least_found_percent = 50
 max_age_days = 2
 as_of = { file_modified = true }
 

@@ -193,6 +193,9 @@ max_age_days = 2
 as_of = { file_modified = true }
 ";
 
+/// Registers of random patients list some whom the extract does not have.
+const FOUND: &str = "least_found_percent = 0\n";
+
 impl Rules {
     /// The policy in words.
     pub(super) fn policy(&self) -> String {
@@ -201,7 +204,7 @@ impl Rules {
             let lists = if opt_outs.lists_opted_out { "has_opted_out" } else { "has_not_opted_out" };
             let from = if opt_outs.from_column { "from_column = \"from_day\"\n" } else { "" };
             let until = if opt_outs.until_column { "until_column = \"until_day\"\n" } else { "" };
-            format!("[{rule}.register]\n{}lists = \"{lists}\"\n{from}{until}{LIMITS}", file(name))
+            format!("[{rule}.register]\n{}lists = \"{lists}\"\n{from}{until}{LIMITS}{FOUND}", file(name))
         };
         let not_applied = "applied = false\nbecause = \"not in this test\"\n";
         let mut text = String::from("peristyle_policy = 1\nname = \"random\"\npatient_key = \"int\"\n[type_one]\n");
@@ -295,7 +298,7 @@ impl Activation {
             "applied = true\nlifted_by = [\"include_gp_unactivated\"]\npractice_key = \"int\"\n\
              [practice_activation.practices]\n{practices}{from}until_column = \"until_day\"\n{LIMITS}\
              [practice_activation.registrations]\n{registrations}practice_column = \"practice\"\n\
-             end_column = \"ended\"\n{LIMITS}"
+             end_column = \"ended\"\n{LIMITS}{FOUND}"
         );
         for (table, rule) in &self.tables {
             let rule = match rule {

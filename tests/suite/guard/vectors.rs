@@ -138,7 +138,8 @@ fn backend_queries(name: &str, test: &str) -> Vec<Json> {
 
 fn tpp_policy() -> String {
     let register = |place: &str, file: &str, key: &str, more: &str| {
-        format!("[{place}]\nfile = \"registers/{file}.csv\"\nkey_column = \"{key}\"\n{more}\n{LIMITS}\n")
+        let found = if file == "practices" { "" } else { "least_found_percent = 0" };
+        format!("[{place}]\nfile = \"registers/{file}.csv\"\nkey_column = \"{key}\"\n{more}\n{LIMITS}{found}\n")
     };
     let mut text = String::from("peristyle_policy = 1\nname = \"tpp\"\npatient_key = \"int\"\n");
     text += "[type_one]\napplied = true\nlifted_by = [\"include_t1oo\"]\n";
@@ -220,7 +221,7 @@ fn tpp_leaves_out_whom_its_own_cases_leave_out() {
 fn emis_v2_leaves_out_whom_its_own_cases_leave_out() {
     let register = format!(
         "[type_one.register]\nfile = \"registers/consent.csv\"\nkey_column = \"patient\"\nlists = \"has_opted_out\"\n\
-         only_where = {{ column = \"is_consent_9nu0\", equals = false }}\n{LIMITS}"
+         only_where = {{ column = \"is_consent_9nu0\", equals = false }}\n{LIMITS}least_found_percent = 0\n"
     );
     let policy = format!(
         "peristyle_policy = 1\nname = \"emisv2\"\npatient_key = \"int\"\n[type_one]\napplied = true\n\

@@ -93,11 +93,13 @@ fn policy_of(example: &str, folder: &Path) -> Result<Policy, String> {
     policy.registers_mut().for_each(|register| {
         register.limits.least = 0;
         register.limits.greatest_fall_percent = 100;
+        register.limits.least_found_percent = register.limits.least_found_percent.map(|_| 0);
         register.as_of = AsOf::FileModified;
     });
     policy.links.values_mut().for_each(|terms| {
         terms.limits.least = 0;
         terms.limits.greatest_fall_percent = 100;
+        terms.limits.least_found_percent = Some(0);
         terms.as_of = AsOf::FileModified;
     });
     Ok(policy)

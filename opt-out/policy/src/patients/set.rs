@@ -7,7 +7,9 @@ use sha2::{Digest as _, Sha256};
 use super::keys::{
     KeyType, PATIENTS_MAX, PatientKey, PatientKeyError, SortedKeys, TEXT_KEY_BYTES_MAX, TextKeys, gallop, locate,
 };
+use super::marks::Marks;
 use super::mask::RowMask;
+use super::texts::lowered;
 use crate::digest::Digest;
 
 pub(super) enum Keys {
@@ -154,6 +156,59 @@ impl PatientSet {
         Ok(mask(keys, batch))
     }
 
+    /// Marks those of its integer keys that are in the batch.
+    pub fn mark_ints(&self, batch: &[i64], marks: &mut Marks) -> Result<(), PatientKeyError> {
+        let Keys::Int(keys) = &self.keys else { return Err(self.wrong_type(KeyType::Int)) };
+        mark(keys, batch.iter(), marks);
+        Ok(())
+    }
+
+    /// As [`PatientSet::mark_ints`], for keys of 16 bytes.
+    pub fn mark_bytes16<'b>(
+        &self,
+        batch: impl Iterator<Item = &'b [u8; 16]>,
+        marks: &mut Marks,
+    ) -> Result<(), PatientKeyError> {
+        let Keys::Bytes16(keys) = &self.keys else { return Err(self.wrong_type(KeyType::Bytes16)) };
+        mark(keys, batch, marks);
+        Ok(())
+    }
+
+    /// As [`PatientSet::mark_ints`], for texts.
+    pub fn mark_texts<'b>(
+        &self,
+        batch: impl Iterator<Item = &'b str>,
+        marks: &mut Marks,
+    ) -> Result<(), PatientKeyError> {
+        let Keys::Text(keys) = &self.keys else { return Err(self.wrong_type(KeyType::Text)) };
+        mark(keys, batch, marks);
+        Ok(())
+    }
+
+    /// The set of the keys that are marked, or of those that are not.
+    pub fn only(&self, marks: &Marks, marked: bool) -> PatientSet {
+        let wanted = |position: usize| marks.is_marked(position) == marked;
+        let keys = match &self.keys {
+            Keys::Int(keys) => Keys::Int(at(keys, wanted).copied().collect()),
+            Keys::Bytes16(keys) => Keys::Bytes16(at(keys, wanted).copied().collect()),
+            Keys::Text(keys) => {
+                let mut texts = TextKeys::default();
+                (0..keys.len()).filter(|position| wanted(*position)).for_each(|position| texts.push(keys.at(position)));
+                Keys::Text(texts)
+            }
+        };
+        PatientSet { keys }
+    }
+
+    /// The texts of its keys without regard to case; none of keys of another type.
+    pub fn lowered(&self) -> PatientSet {
+        let mut texts = TextKeys::default();
+        if let Keys::Text(keys) = &self.keys {
+            (0..keys.len()).for_each(|position| texts.push(&lowered(keys.at(position))));
+        }
+        PatientSet { keys: Keys::Text(texts.sorted()) }
+    }
+
     fn wrong_type(&self, found: KeyType) -> PatientKeyError {
         PatientKeyError::WrongType { expected: self.key_type(), found }
     }
@@ -191,6 +246,21 @@ where
     let mut mask = RowMask::with_capacity(batch.size_hint().0);
     locate(keys, batch, |place| mask.push(place.is_some()));
     mask
+}
+
+fn mark<'b, S: SortedKeys>(keys: &S, batch: impl Iterator<Item = &'b S::Key>, marks: &mut Marks)
+where
+    S::Key: 'b,
+{
+    locate(keys, batch, |place| {
+        if let Some(position) = place {
+            marks.mark(position);
+        }
+    });
+}
+
+fn at<K>(keys: &[K], wanted: impl Fn(usize) -> bool) -> impl Iterator<Item = &K> {
+    keys.iter().enumerate().filter(move |(position, _)| wanted(*position)).map(|(_, key)| key)
 }
 
 /// Takes keys as a register is read, in any order, and makes the set of them.
@@ -326,6 +396,27 @@ mod tests {
             keys.reverse();
             keys.extend_from_within(..keys.len() / 2);
             prop_assert_eq!(ints(&keys).digest(), set.digest());
+        }
+
+        /// Marks are of the keys that were met, wherever, and split the set in two.
+        #[test]
+        fn what_was_met_is_marked(
+            keys in proptest::collection::vec(-30i64..30, 0..60),
+            batches in proptest::collection::vec(proptest::collection::vec(-35i64..35, 0..40), 0..4),
+        ) {
+            let set = ints(&keys);
+            let expected: BTreeSet<i64> = keys.iter().copied().collect();
+            let mut marks = Marks::none_of(&set);
+            for batch in &batches {
+                let mut of_batch = Marks::none_of(&set);
+                set.mark_ints(batch, &mut of_batch).unwrap();
+                marks.join(&of_batch);
+            }
+            let met: Vec<i64> = expected.iter().copied().filter(|key| batches.concat().contains(key)).collect();
+            let others: Vec<i64> = expected.iter().copied().filter(|key| !met.contains(key)).collect();
+            prop_assert_eq!(marks.count(), met.len() as u64);
+            prop_assert_eq!(set.only(&marks, true).digest(), ints(&met).digest());
+            prop_assert_eq!(set.only(&marks, false).digest(), ints(&others).digest());
         }
 
         #[test]

@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::PracticeKeyType;
 use crate::name::Name;
-use crate::patients::KeyType;
+use crate::patients::{KeyType, LetterCase};
 use crate::register::{Scalar, Taking};
 
 /// The whole file.
@@ -28,6 +28,8 @@ pub(super) struct PolicyDocument {
     /// By name, as the connector has them: `[link.NAME]`
     #[serde(default)]
     pub(super) link: BTreeMap<String, Spanned<LinkDocument>>,
+    /// How texts that are keys are compared; without it, as they are
+    pub(super) text_keys: Option<Spanned<TextKeysDocument>>,
     /// Needed wherever a rule is applied, or a link is followed
     pub(super) counts: Option<CountsDocument>,
     /// Without it no set-aside is accepted
@@ -107,6 +109,8 @@ pub(super) struct RegisterDocument {
     pub(super) greatest_fall_percent: Spanned<u8>,
     /// 0 to 10,000; needed where more entries let more rows through
     pub(super) greatest_rise_percent: Option<Spanned<u16>>,
+    /// 0 to 100: of its keys, how many must be those of patients of the extract; not of practices
+    pub(super) least_found_percent: Option<Spanned<u8>>,
     /// 0 to 366
     pub(super) max_age_days: Spanned<u16>,
     pub(super) as_of: Spanned<AsOfDocument>,
@@ -158,9 +162,21 @@ pub(super) struct LinkDocument {
     pub(super) least_count: u64,
     /// 0 to 100
     pub(super) greatest_fall_percent: Spanned<u8>,
+    /// 0 to 100: of the patients that it links, how many must be in the extract
+    pub(super) least_found_percent: Spanned<u8>,
     /// 0 to 366
     pub(super) max_age_days: Spanned<u16>,
     pub(super) as_of: Spanned<AsOfDocument>,
+}
+
+/// `[text_keys]`: only where patients, practices or other keys are known by texts.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TextKeysDocument {
+    /// Whether white space before and after a key does not count
+    pub(super) trim: bool,
+    /// "exact", or "ignored": whether capitals and small letters are the same
+    pub(super) case: LetterCase,
 }
 
 /// `[disclosure_control]`.

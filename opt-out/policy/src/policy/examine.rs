@@ -12,9 +12,11 @@ use super::document::{
 use super::error::{PolicyError, PolicyFault};
 use super::load::line_at;
 use super::{
-    ActivationTerms, AppliesTo, CountsTerms, LinkTerms, OptOutTerms, Policy, RowRule, SetAsideTerms, Terms, WrittenPath,
+    ActivationTerms, AppliesTo, CountsTerms, LinkTerms, OptOutTerms, Policy, PracticeKeyType, RowRule, SetAsideTerms,
+    Terms, WrittenPath,
 };
 use crate::name::Name;
+use crate::patients::{KeyType, TextComparison};
 use crate::register::{CountLimits, RegisterId, RegisterLocation};
 use crate::rule::Rule;
 use crate::set_aside::parse_public_key;
@@ -50,6 +52,7 @@ impl Examination<'_> {
             practice_activation,
             disclosure_control,
             link,
+            text_keys,
             counts,
             set_aside,
         } = document;
@@ -68,7 +71,19 @@ impl Examination<'_> {
             let why = "a link is followed, and what its table counts is compared to late runs";
             return Err(self.missing(link.span(), "counts", "file", why));
         }
-        let links = link.into_iter().map(|(name, terms)| self.link(&name, terms)).collect::<Result<_, _>>()?;
+        let links: BTreeMap<Name, LinkTerms> =
+            link.into_iter().map(|(name, terms)| self.link(&name, terms)).collect::<Result<_, _>>()?;
+        let uses_texts = patient_key == KeyType::Text
+            || !links.is_empty()
+            || practice_activation.applied().is_some_and(|terms| terms.practice_key == PracticeKeyType::Text);
+        let text_keys = match text_keys {
+            None => TextComparison::default(),
+            Some(stated) if !uses_texts => {
+                let why = "neither patients nor practices are known by texts here, and no link is followed";
+                return Err(self.surplus(stated.span(), "text_keys", "trim", why));
+            }
+            Some(stated) => TextComparison { trim: stated.get_ref().trim, case: stated.get_ref().case },
+        };
         let counts = counts.map(|counts| self.counts(counts)).transpose()?;
         let set_aside = set_aside.map(|terms| self.set_aside(terms)).transpose()?;
         let disclosure_control_locked = disclosure_control.locked;
@@ -79,6 +94,7 @@ impl Examination<'_> {
             national,
             practice_activation,
             links,
+            text_keys,
             counts,
             disclosure_control_locked,
             set_aside,
@@ -88,10 +104,17 @@ impl Examination<'_> {
     fn link(&self, name: &str, document: Spanned<LinkDocument>) -> Result<(Name, LinkTerms), PolicyError> {
         let (section, span) = (format!("link.{name}"), document.span());
         let name = Name::parse(name).map_err(|_| self.fault(span, PolicyFault::LinkName))?;
-        let LinkDocument { least_count, greatest_fall_percent, max_age_days, as_of } = document.into_inner();
+        let LinkDocument { least_count, greatest_fall_percent, least_found_percent, max_age_days, as_of } =
+            document.into_inner();
         let fall = self.bounded(&section, "greatest_fall_percent", greatest_fall_percent, 0, 100)?;
+        let found = self.bounded(&section, "least_found_percent", least_found_percent, 0, 100)?;
         let terms = LinkTerms {
-            limits: CountLimits { least: least_count, greatest_fall_percent: fall, greatest_rise_percent: None },
+            limits: CountLimits {
+                least: least_count,
+                greatest_fall_percent: fall,
+                greatest_rise_percent: None,
+                least_found_percent: Some(found),
+            },
             max_age_days: self.bounded(&section, "max_age_days", max_age_days, 0, DAYS_MAX)?,
             as_of: self.as_of(&section, as_of, &RegisterLocation::Table(String::new()))?,
         };

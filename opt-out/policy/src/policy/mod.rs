@@ -21,7 +21,7 @@ pub use load::POLICY_BYTES_MAX;
 
 use crate::digest::{Canonical, Digest};
 use crate::name::Name;
-use crate::patients::KeyType;
+use crate::patients::{KeyType, LetterCase, TextComparison};
 use crate::register::Register;
 use crate::rule::Rule;
 
@@ -40,6 +40,8 @@ pub struct Policy {
     pub practice_activation: Terms<ActivationTerms>,
     /// How far tables are trusted that say whose rows those of another key are, by the link's name
     pub links: BTreeMap<Name, LinkTerms>,
+    /// How texts that are keys are compared, of registers, links and tables alike
+    pub text_keys: TextComparison,
     /// Where the counts of late runs are kept; there wherever a rule is applied or a link is followed
     pub counts: Option<CountsTerms>,
     /// Whether only a permission can switch disclosure control off
@@ -201,6 +203,7 @@ impl Policy {
             national,
             practice_activation,
             links,
+            text_keys: TextComparison { trim, case },
             counts,
             disclosure_control_locked,
             set_aside,
@@ -216,6 +219,8 @@ impl Policy {
             canonical.text(name.as_str());
             terms.encode(&mut canonical);
         }
+        canonical.flag(*trim);
+        canonical.flag(*case == LetterCase::Ignored);
         canonical.flag(counts.is_some());
         if let Some(CountsTerms { file, key_file, reference_days }) = counts {
             canonical.text(&file.written);

@@ -34,6 +34,7 @@ impl Examination<'_> {
             least_count,
             greatest_fall_percent,
             greatest_rise_percent,
+            least_found_percent,
             max_age_days,
             as_of,
         } = document.into_inner();
@@ -67,6 +68,19 @@ impl Examination<'_> {
                 "the more the register lists, the more is let through",
             ));
         }
+        let found = match (&id, least_found_percent) {
+            (RegisterId::Practices, None) => None,
+            (RegisterId::Practices, Some(found)) => {
+                let why = "its keys are those of practices, and not of patients";
+                return Err(self.surplus(found.span(), section, "least_found_percent", why));
+            }
+            (_, Some(found)) => Some(self.bounded(section, "least_found_percent", found, 0, 100)?),
+            (_, None) => {
+                let why = "state how many percent of its keys must be those of patients of the extract, so that a wrong \
+                           column, file or pseudonym is noticed (0 for no such check)";
+                return Err(self.missing(span, section, "least_found_percent", why));
+            }
+        };
         Ok(Register {
             id,
             as_of: self.as_of(section, as_of, &location)?,
@@ -76,7 +90,12 @@ impl Examination<'_> {
             only_where: only_where.map(|only_where| self.only_where(section, only_where)).transpose()?,
             from_column: from_column.map(|column| self.text(section, "from_column", column)).transpose()?,
             until_column: until_column.map(|column| self.text(section, "until_column", column)).transpose()?,
-            limits: CountLimits { least: least_count, greatest_fall_percent: fall, greatest_rise_percent: rise },
+            limits: CountLimits {
+                least: least_count,
+                greatest_fall_percent: fall,
+                greatest_rise_percent: rise,
+                least_found_percent: found,
+            },
             max_age_days: self.bounded(section, "max_age_days", max_age_days, 0, DAYS_MAX)?,
         })
     }

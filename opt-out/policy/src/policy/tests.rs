@@ -131,6 +131,20 @@ fn what_makes_no_sense_is_refused() {
         ("no least count", altered("least_count = 1000 ", "# ")),
         ("a negative count", altered("least_count = 1000 ", "least_count = -1 ")),
         ("a fall beyond all", altered("greatest_fall_percent = 5               #", "greatest_fall_percent = 101 #")),
+        ("no least part that is found", altered("least_found_percent = 95                #", "#")),
+        ("more than all", altered("least_found_percent = 95                #", "least_found_percent = 101 #")),
+        (
+            "practices among patients",
+            altered("until_column = \"SwitchedOffDate\"", "least_found_percent = 95\nuntil_column = \"SwitchedOffDate\""),
+        ),
+        (
+            "a comparison of texts where there are none",
+            TYPE_ONE_ONLY.replace("[disclosure_control]", "[text_keys]\ntrim = true\ncase = \"exact\"\n[disclosure_control]"),
+        ),
+        (
+            "a comparison of texts that is half stated",
+            altered("[disclosure_control]", "[text_keys]\ntrim = true\n[disclosure_control]"),
+        ),
         ("no rise where it matters", altered("greatest_rise_percent = 10\n", "")),
         ("a rise beyond all", altered("greatest_rise_percent = 10\n", "greatest_rise_percent = 10001\n")),
         ("years old", altered("as_of = { metadata = \"as_of\" }", "as_of = {}")),
@@ -166,7 +180,7 @@ fn what_makes_no_sense_is_refused() {
             TYPE_ONE_ONLY.split_once("[type_one]").map_or_else(String::new, |(head, _)| {
                 let rules = ["type_one", "national", "practice_activation"]
                     .map(|rule| format!("[{rule}]\napplied = false\nbecause = \"of\"\n"));
-                let link = "[link.person]\nleast_count = 1\ngreatest_fall_percent = 5\nmax_age_days = 8\n\
+                let link = "[link.person]\nleast_count = 1\ngreatest_fall_percent = 5\nleast_found_percent = 95\nmax_age_days = 8\n\
                             as_of = { file_modified = true }\n";
                 format!("{head}{}{link}{rest}", rules.concat())
             }),
@@ -252,6 +266,9 @@ fn the_digest_is_of_what_the_policy_says() {
         ("least_count = 1000 ", "least_count = 1001 "),
         ("greatest_fall_percent = 5               #", "greatest_fall_percent = 6 #"),
         ("greatest_rise_percent = 50 ", "# "),
+        ("least_found_percent = 95                #", "least_found_percent = 94 #"),
+        ("[disclosure_control]", "[text_keys]\ntrim = true\ncase = \"exact\"\n[disclosure_control]"),
+        ("[disclosure_control]", "[text_keys]\ntrim = false\ncase = \"ignored\"\n[disclosure_control]"),
         ("max_age_days = 8\nas_of = { metadata", "max_age_days = 9\nas_of = { metadata"),
         ("as_of = { metadata = \"as_of\" }", "as_of = { file_modified = true }"),
         ("as_of = { metadata = \"as_of\" }", "as_of = { metadata = \"as-of\" }"),

@@ -22,8 +22,8 @@ use crate::{
 };
 
 const DEATHS: &str = "ehrql.tables.core.ons_deaths";
-const TERMS: &str = "[link.person]\nleast_count = 0\ngreatest_fall_percent = 100\nmax_age_days = 8\n\
-                     as_of = { column = \"of\", taking = \"oldest\" }\n";
+const TERMS: &str = "[link.person]\nleast_count = 0\ngreatest_fall_percent = 100\nleast_found_percent = 0\n\
+                     max_age_days = 8\nas_of = { column = \"of\", taking = \"oldest\" }\n";
 const SQL: &str = "SELECT l.\"gp\" AS patient_id, d.\"died\" AS date, d.\"cause\" AS cause FROM \"deaths\" d \
                    JOIN \"person_link\" l ON d.\"person\" = l.\"person\"";
 

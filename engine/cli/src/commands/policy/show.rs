@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use peristyle_policy::patients::{LetterCase, TextComparison};
 use peristyle_policy::policy::{AppliesTo, LinkTerms, RowRule, SetAsideTerms, Terms};
 use peristyle_policy::register::{AsOf, Register, RegisterLocation, Taking};
 use peristyle_policy::set_aside::{Record, public_key_fingerprint};
@@ -65,16 +66,32 @@ fn stated(policy: &Policy, rule: Rule) -> Result<(String, String), &str> {
 /// Registers, tables, counts, disclosure control and set-asides.
 fn terms(policy: &Policy) -> String {
     let mut text = format!("\npatients are known by: {}\n", policy.patient_key.key());
+    if !policy.text_keys.is_exact() {
+        let TextComparison { trim, case } = policy.text_keys;
+        let spaces = if trim { "without regard to outer white space" } else { "with outer white space refused" };
+        let letters = if case == LetterCase::Ignored { ", capitals as small letters" } else { "" };
+        text.push_str(&format!("texts that are keys are compared {spaces}{letters}\n"));
+    }
     let registers: Vec<Vec<String>> = policy.registers().map(register).collect();
     if !registers.is_empty() {
-        let headings = ["register", "from", "lists", "#at least", "#may fall", "#may rise", "#at most old", "dated by"];
+        let headings = [
+            "register",
+            "from",
+            "lists",
+            "#at least",
+            "#may fall",
+            "#may rise",
+            "#must be found",
+            "#at most old",
+            "dated by",
+        ];
         text.push_str(&format!("\n{}", columns(&headings, &registers)));
     }
     if !policy.links.is_empty() {
         let rows: Vec<Vec<String>> = policy.links.iter().map(link).collect();
         text.push_str(&format!(
             "\n{}",
-            columns(&["link", "#at least", "#may fall", "#at most old", "dated by"], &rows)
+            columns(&["link", "#at least", "#may fall", "#must be found", "#at most old", "dated by"], &rows)
         ));
     }
     if let Terms::Applied(activation) = &policy.practice_activation
@@ -111,6 +128,7 @@ fn register(register: &Register) -> Vec<String> {
         ui::count(limits.least),
         percent(limits.greatest_fall_percent.into()),
         limits.greatest_rise_percent.map_or_else(|| "–".to_owned(), percent),
+        limits.least_found_percent.map_or_else(|| "–".to_owned(), |found| percent(found.into())),
         format!("{} days", register.max_age_days),
         dated_by(&register.as_of),
     ]
@@ -121,6 +139,7 @@ fn link((name, terms): (&Name, &LinkTerms)) -> Vec<String> {
         name.to_string(),
         ui::count(terms.limits.least),
         format!("{}%", terms.limits.greatest_fall_percent),
+        terms.limits.least_found_percent.map_or_else(|| "–".to_owned(), |found| format!("{found}%")),
         format!("{} days", terms.max_age_days),
         dated_by(&terms.as_of),
     ]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::error::DataFusionError;
@@ -14,10 +15,10 @@ use crate::connector::{ConnectedExtract, Connector, Exactly, RawTables, ViewColu
 use crate::error::{Place, SourceError};
 use crate::guarded_table::GuardedTable;
 use crate::patient_order::{PatientOrderExec, VerifiedTable};
-use crate::policy::{TableRemovals, TableTally, VerifiedPolicy};
+use crate::policy::{PatientTableAt, TableRemovals, TableTally, VerifiedPolicy, patients_of};
 use crate::request::{EnclaveOptions, Location, TableRequest};
 use crate::session::GuardedSession;
-use crate::source::{Extract, SourceDirectory, SourceFile, TableSource};
+use crate::source::{Extract, Places, SourceDirectory, SourceFile, StudyFolder, TableSource};
 use crate::spill::SpillDirectory;
 
 /// An opened source under a verified policy. It owns the session, which nobody else can reach.
@@ -28,6 +29,10 @@ pub struct Enclave {
     opened: Mutex<Vec<OpenedTable>>,
     /// Where tables are views over suppliers'
     connected: Vec<Connected>,
+    /// Where every patient of the extract is listed
+    patient_table: Option<PatientTableAt>,
+    /// Its files, where a definition's patients were looked for in it
+    looked_through: Mutex<Vec<Arc<TableSource>>>,
 }
 
 /// An extract that was opened. Its tables are in a session of their own: two suppliers may call different ones the same.
@@ -46,7 +51,7 @@ struct OpenedTable {
 /// What opening a table takes.
 pub(crate) struct EnclaveParts {
     pub(crate) policy: VerifiedPolicy,
-    pub(crate) directory: Option<SourceDirectory>,
+    pub(crate) directory: Option<Arc<SourceDirectory>>,
     pub(crate) options: EnclaveOptions,
 }
 
@@ -120,6 +125,10 @@ impl Enclave {
         let session = self.session.beside();
         let registered = session.register(&raw);
         registered.map_err(|error| SourceError::Session { reason: error.strip_backtrace() })?;
+        if self.patient_table.is_none() {
+            let text_keys = self.parts.policy.text_keys();
+            self.patient_table = PatientTableAt::of_connector(Arc::clone(raw.directory()), connector, text_keys);
+        }
         self.connected.push(Connected { connector: extract.connector, raw, session });
         Ok(())
     }
@@ -140,12 +149,17 @@ impl Enclave {
         let spill = Arc::new(SpillDirectory::create(options.spill_directory.as_deref())?);
         let session = GuardedSession::new(&options, &spill)
             .map_err(|error| SourceError::Session { reason: error.strip_backtrace() })?;
+        let directory = directory.map(Arc::new);
+        let key_type = policy.key_type().unwrap_or(KeyType::Int);
+        let of_tables = |directory| PatientTableAt::user_facing(directory, key_type, policy.text_keys());
         Ok(Self {
+            patient_table: directory.clone().map(of_tables),
             session,
             parts: Arc::new(EnclaveParts { policy, directory, options }),
             spill,
             opened: Mutex::default(),
             connected: Vec::new(),
+            looked_through: Mutex::default(),
         })
     }
 
@@ -194,9 +208,13 @@ impl Enclave {
     pub fn source_files(&self) -> Result<Vec<SourceFile>, SourceError> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let given = opened.iter().map(|table| Arc::clone(&table.source));
-        let mut files = source_files(given, self.parts.directory.as_ref())?;
+        let looked_through = self.looked_through.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let of_tables = looked_through.iter().filter(|_| self.connected.is_empty()).cloned();
+        let mut files = source_files(given.chain(of_tables), self.parts.directory.as_deref())?;
         for Connected { connector, raw, .. } in &self.connected {
-            let sources = raw.opened().flat_map(|(sources, _)| sources);
+            let of_connector =
+                looked_through.iter().filter(|source| connector.everybody.as_ref() == Some(&source.table));
+            let sources = raw.opened().flat_map(|(sources, _)| sources).chain(of_connector.cloned());
             let mut found = source_files(sources, Some(raw.directory()))?;
             if self.connected.len() > 1 {
                 // Files of two sources may have one name.
@@ -227,12 +245,20 @@ impl Enclave {
             return self.view_scan(self.giving(&request.name)?, request, predicate).await;
         }
         let (parts, wanted) = (Arc::clone(&self.parts), request.clone());
-        let opened = tokio::task::spawn_blocking(move || {
-            GuardedTable::open(&parts.policy, &wanted, parts.directory.as_ref(), &parts.options)
-        });
+        let opened = match request.location {
+            Location::Table(_) => tokio::task::spawn_blocking(move || {
+                let places = Places { directory: parts.directory.as_deref(), study: None };
+                Ok((GuardedTable::open(&parts.policy, &wanted, places, &parts.options)?, None))
+            }),
+            Location::Given(_) | Location::File { .. } => {
+                let (patients, kept) = (self.patient_table.clone(), self.kept_from_studies());
+                tokio::task::spawn_blocking(move || open_of_definition(&parts, &wanted, patients, kept))
+            }
+        };
         let failed = |reason: String| SourceError::Request { table: Arc::clone(&request.name), reason };
         let stopped = "its files could not be opened: one of them may be damaged";
-        let table = opened.await.map_err(|_| failed(stopped.to_owned()))??;
+        let (table, looked_through) = opened.await.map_err(|_| failed(stopped.to_owned()))??;
+        self.looked_through.lock().unwrap_or_else(PoisonError::into_inner).extend(looked_through);
         self.opened
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -250,6 +276,13 @@ impl Enclave {
             SourceError::find(&error).cloned().unwrap_or_else(|| failed(error.strip_backtrace()))
         })?;
         Ok(Arc::new(PatientOrderExec::new(plan, Arc::new(verified))))
+    }
+
+    /// Folders and files of the enclave that no definition may read: those of extracts and registers.
+    fn kept_from_studies(&self) -> Vec<PathBuf> {
+        let of_connectors = self.connected.iter().map(|connected| connected.raw.directory().path());
+        let of_tables = self.parts.directory.iter().map(|directory| directory.path());
+        of_connectors.chain(of_tables).chain(self.parts.policy.register_files()).map(Path::to_path_buf).collect()
     }
 
     /// The extract that gives a table: the one whose connector has a view of it.
@@ -310,6 +343,42 @@ impl Enclave {
     pub fn task_context(&self) -> Arc<TaskContext> {
         self.session.task_context()
     }
+}
+
+/// Opens rows that a definition brings, for those of its patients whom the extract has: under a policy others do not exist.
+/// With the patient table's files, where they were looked for in it. Blocks.
+fn open_of_definition(
+    parts: &EnclaveParts,
+    request: &TableRequest,
+    patients: Option<PatientTableAt>,
+    kept: Vec<PathBuf>,
+) -> Result<(GuardedTable, Option<Arc<TableSource>>), SourceError> {
+    let EnclaveParts { policy, options, .. } = parts;
+    request.check()?;
+    let study = match &request.location {
+        Location::File { path, .. } => Some(StudyFolder::open(&options.study, kept).map_err(|error| {
+            let (table, file) = (Arc::clone(&request.name), path.as_path().into());
+            SourceError::Unreadable { table, file, kind: error.into() }
+        })?),
+        Location::Given(_) | Location::Table(_) => None,
+    };
+    let places = Places { directory: None, study: study.as_ref() };
+    let permit = policy.permit_scan(request)?;
+    if !policy.is_of_people() {
+        return Ok((GuardedTable::open_under(permit, request, places, options)?, None));
+    }
+    let refused = |reason: &str| SourceError::Policy { table: Arc::clone(&request.name), reason: reason.to_owned() };
+    let nowhere = || {
+        refused(
+            "under a policy its rows count for patients of the extract alone, and nothing says which those are: give the extract \
+         a table `patients`, or the connector `everybody`",
+        )
+    };
+    let patients = patients.ok_or_else(nowhere)?;
+    let asked = patients_of(request, places, policy.text_keys())?;
+    let existing = patients.existing(&asked, policy, options)?.ok_or_else(nowhere)?;
+    let guarded = GuardedTable::open_under(permit.for_existing(existing.patients), request, places, options)?;
+    Ok((guarded, Some(existing.read_from)))
 }
 
 /// Files of some tables, each once.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
+use peristyle_policy::patients::TextKeyProblem;
 
 use crate::problem::ReadProblem;
 use crate::request::{ColumnType, FileFormat};
@@ -45,6 +46,8 @@ pub enum ValueProblem {
     NotACategory,
     NotAMoment,
     NotSixteenBytes,
+    TextKey(TextKeyProblem),
+    NearlyTheValue,
 }
 
 impl fmt::Display for ValueProblem {
@@ -63,6 +66,11 @@ impl fmt::Display for ValueProblem {
             Self::NotAMoment => "is not a moment, written YYYY-MM-DD HH:MM:SS",
             Self::NotSixteenBytes => "is not of 16 bytes (in text: 32 hexadecimal digits)",
             Self::NotACategory => "is not one of the values that the column may have",
+            Self::NearlyTheValue => {
+                "differs from the value that the policy looks for (`only_where`) in capitals or outer white space alone: \
+                 write both the same"
+            }
+            Self::TextKey(problem) => return problem.fmt(f),
         })
     }
 }
@@ -265,7 +273,7 @@ fn listed(names: &[String]) -> String {
 fn if_local(kind: &ReadProblem) -> &'static str {
     match kind {
         ReadProblem::System(_) => ": give a directory that exists and may be read",
-        ReadProblem::Store(_) => "",
+        ReadProblem::Store(_) | ReadProblem::Study(_) => "",
     }
 }
 

@@ -16,7 +16,7 @@ use crate::guarded_scan::GuardedScanExec;
 use crate::policy::{ScanPermit, VerifiedPolicy};
 use crate::predicate::{ScanPredicate, pushed_down};
 use crate::request::{ColumnRequest, EnclaveOptions, TableRequest};
-use crate::source::{Partitions, SourceDirectory, TableSource};
+use crate::source::{Partitions, Places, TableSource};
 
 /// A table that can be read only through its policy: making one takes a [`VerifiedPolicy`], and its rows are masked
 /// before anything else is done with them.
@@ -36,18 +36,18 @@ impl GuardedTable {
     pub(crate) fn open(
         policy: &VerifiedPolicy,
         request: &TableRequest,
-        directory: Option<&SourceDirectory>,
+        places: Places<'_>,
         options: &EnclaveOptions,
     ) -> Result<Self, SourceError> {
         request.check()?;
-        Self::open_under(policy.permit_scan(request)?, request, directory, options)
+        Self::open_under(policy.permit_scan(request)?, request, places, options)
     }
 
     /// The same, where leave was taken before.
     pub(crate) fn open_under(
         permit: ScanPermit,
         request: &TableRequest,
-        directory: Option<&SourceDirectory>,
+        places: Places<'_>,
         options: &EnclaveOptions,
     ) -> Result<Self, SourceError> {
         // What rows are judged by is read, whether or not anybody asks for it.
@@ -64,7 +64,7 @@ impl GuardedTable {
             read.columns.iter_mut().skip(index).take(1).for_each(|known| known.required = true);
             (column, index)
         });
-        let source = Arc::new(TableSource::open(&read, directory, &permit)?);
+        let source = Arc::new(TableSource::open(&read, places, &permit)?);
         let (threads, batch_rows) = (options.threads.max(1), options.batch_rows.max(1));
         Ok(Self { permit, source, schema: request.schema(), judged_by, threads, batch_rows })
     }

@@ -52,10 +52,10 @@ pub use policy::{
     PolicyRun, RegisterError, Removed, ScanPermit, TableRemovals, VerifiedPolicy, VerifiedRegister, link_registers,
     read_link, read_registers,
 };
-pub use problem::{ReadProblem, StoreProblem};
+pub use problem::{ReadProblem, StoreProblem, StudyProblem};
 pub use request::{
     Categories, ColumnRequest, ColumnType, EnclaveOptions, FileFormat, Location, PATIENT_ID, PatientKeyColumn,
     RawConversion, TableActivation, TableRequest,
 };
 pub use scan_counts::{ScanCounts, scan_counts};
-pub use source::{CsvOptions, Extract, FilePattern, LocationError, PatternError, SourceFile, TableLayout};
+pub use source::{CsvOptions, Extract, FilePattern, LocationError, PatternError, SourceFile, StudyFiles, TableLayout};

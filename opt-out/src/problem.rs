@@ -10,6 +10,8 @@ pub enum ReadProblem {
     System(io::ErrorKind),
     /// The store says so, or is silent
     Store(StoreProblem),
+    /// It is no file for a study
+    Study(StudyProblem),
 }
 
 /// What became of a request to a store.
@@ -33,7 +35,38 @@ pub enum StoreProblem {
     NotAFile,
 }
 
+/// Why a file that a definition names is not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StudyProblem {
+    /// No folder of the study was given
+    NoFolder,
+    /// It lies outside the study's folder
+    Outside,
+    /// It is a link, or reached through one
+    Link,
+    /// It is one of the files that no definition may read
+    Kept,
+}
+
 impl std::error::Error for StoreProblem {}
+
+impl std::error::Error for StudyProblem {}
+
+impl fmt::Display for StudyProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoFolder => "no folder of the study's files was given: name it with `--root DIR`",
+            Self::Outside => "it lies outside the folder of the study's files (`--root`): put the file there",
+            Self::Link => {
+                "it is a link, or reached through one: put the file itself into the study's folder (`--root`)"
+            }
+            Self::Kept => {
+                "it is a file of the extract, the policy, a register, the ledger, the counts or an answer, which no \
+                 definition may read"
+            }
+        })
+    }
+}
 
 impl fmt::Display for StoreProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,6 +97,7 @@ impl fmt::Display for ReadProblem {
         match self {
             Self::System(kind) => kind.fmt(f),
             Self::Store(problem) => problem.fmt(f),
+            Self::Study(problem) => problem.fmt(f),
         }
     }
 }
@@ -80,6 +114,12 @@ impl From<StoreProblem> for io::Error {
     }
 }
 
+impl From<StudyProblem> for io::Error {
+    fn from(problem: StudyProblem) -> Self {
+        io::Error::new(io::ErrorKind::PermissionDenied, problem)
+    }
+}
+
 impl From<io::ErrorKind> for ReadProblem {
     fn from(kind: io::ErrorKind) -> Self {
         Self::System(kind)
@@ -88,8 +128,10 @@ impl From<io::ErrorKind> for ReadProblem {
 
 impl From<&io::Error> for ReadProblem {
     fn from(error: &io::Error) -> Self {
-        let own = error.get_ref().and_then(|inner| inner.downcast_ref::<StoreProblem>());
-        own.map_or(Self::System(error.kind()), |problem| Self::Store(*problem))
+        let inner = error.get_ref();
+        let store = inner.and_then(|inner| inner.downcast_ref().copied()).map(Self::Store);
+        let study = || inner.and_then(|inner| inner.downcast_ref().copied()).map(Self::Study);
+        store.or_else(study).unwrap_or(Self::System(error.kind()))
     }
 }
 

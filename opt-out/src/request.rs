@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use peristyle_policy::patients::KeyType;
+use peristyle_policy::patients::{KeyType, TextComparison};
 
 use crate::connector::NullValue;
 use crate::patient_ids::patient_id_type;
+use crate::source::StudyFiles;
 
 /// The name of the column that every table has: whose row it is.
 pub const PATIENT_ID: &str = "patient_id";
@@ -87,6 +88,16 @@ pub struct ColumnRequest {
     pub required: bool,
     /// Of a supplier's raw column: how its values become those of the column. `None`: the file has them as they are
     pub raw: Option<RawConversion>,
+    /// Of a `str` column whose values are keys of practices, or of a link: how they are compared. They arrive in the form
+    /// in which they are
+    pub key_texts: Option<TextComparison>,
+}
+
+impl ColumnRequest {
+    /// A column that every file must have, with its values as they are.
+    pub fn of(name: Arc<str>, column_type: ColumnType) -> Self {
+        Self { name, column_type, categories: None, required: true, raw: None, key_texts: None }
+    }
 }
 
 /// How a supplier's raw column is read. Its type need not be the wanted one: integers and bytes make texts, texts make
@@ -133,7 +144,7 @@ impl PatientKeyColumn {
             KeyType::Bytes16 => ColumnType::Bytes16,
             KeyType::Text => ColumnType::Str,
         };
-        ColumnRequest { name: Arc::clone(&self.name), column_type, categories: None, required: true, raw: None }
+        ColumnRequest::of(Arc::clone(&self.name), column_type)
     }
 }
 
@@ -195,9 +206,9 @@ impl fmt::Display for FileFormat {
 pub enum Location {
     /// The file or folder of that name (without ending) in the enclave's source
     Table(Arc<str>),
-    /// One file: the rows of an inline table
+    /// One file of the study: the rows of an inline table
     File {
-        /// The file
+        /// The file, as the definition writes it: it is looked for beneath the study's folder
         path: PathBuf,
         /// Its format
         format: FileFormat,
@@ -252,6 +263,8 @@ pub struct EnclaveOptions {
     /// Directory in which the enclave makes its own, private, directory for spilled rows: give an encrypted one or
     /// tmpfs. None for the system's directory for temporary files
     pub spill_directory: Option<PathBuf>,
+    /// Where the files are that a definition names
+    pub study: StudyFiles,
 }
 
 impl Default for EnclaveOptions {
@@ -261,6 +274,7 @@ impl Default for EnclaveOptions {
             memory_limit_bytes: None,
             batch_rows: 8192,
             spill_directory: None,
+            study: StudyFiles::default(),
         }
     }
 }

@@ -79,11 +79,8 @@ fn verified(policy: &Policy, tables: &Path) -> VerifiedPolicy {
 
 fn events() -> TableRequest {
     let column = |(name, column_type): (&str, ColumnType)| ColumnRequest {
-        name: name.into(),
-        column_type,
-        categories: None,
         required: false,
-        raw: None,
+        ..ColumnRequest::of(name.into(), column_type)
     };
     let columns =
         [("date", ColumnType::Date), ("snomedct_code", ColumnType::Str), ("numeric_value", ColumnType::Float)];

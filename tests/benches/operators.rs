@@ -204,7 +204,7 @@ fn opened(tables: &Path) -> Enclave {
 async fn answer(definition: &Definition, enclave: &Enclave) {
     let execution = ExecutionOptions { threads: 1, ..ExecutionOptions::default() };
     let dataset = definition.dataset.as_ref().unwrap().as_ref().unwrap();
-    let plan = dataset_plan(definition, dataset, enclave, Path::new("."), &execution).await.unwrap();
+    let plan = dataset_plan(definition, dataset, enclave, &execution).await.unwrap();
     let mut batches = plan.execute(0, enclave.task_context()).unwrap();
     while let Some(batch) = batches.next().await {
         std::hint::black_box(batch.unwrap());

@@ -113,8 +113,8 @@ fn asked_for(plan: &str, extract: &Path) -> Columns {
 
 /// Puts rubbish in the place of every byte of other columns.
 fn spoil(extract: &Path, but_for: &Columns) {
-    for entry in fs::read_dir(extract).expect("a folder") {
-        let path = entry.expect("an entry").path();
+    let files = fs::read_dir(extract).expect("a folder").map(|entry| entry.expect("an entry").path());
+    for path in files.filter(|path| path.extension().is_some_and(|ending| ending == "parquet")) {
         let table = path.file_stem().expect("a name").to_string_lossy().into_owned();
         let file = OpenOptions::new().write(true).open(&path).expect("a file");
         for (column, start, length) in chunks(&path) {

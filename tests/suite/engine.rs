@@ -15,7 +15,7 @@ use peristyle_model::catalogue::{ActivationFilter, Column, Constraint, TableName
 use peristyle_model::graph::Constant;
 use peristyle_model::types::ValueType;
 use peristyle_model::{Catalogue, Definition, Limits};
-use peristyle_opt_out::{Enclave, EnclaveOptions, VerifiedPolicy};
+use peristyle_opt_out::{Enclave, EnclaveOptions, StudyFiles, VerifiedPolicy};
 use peristyle_outputs::{DisclosureControl, OutputTarget, PatientKeys, TableSpec, TablesWriter, dataset, measures};
 use serde_json::Value as Json;
 use tokio::runtime::Runtime;
@@ -152,12 +152,13 @@ pub(crate) fn outcome_under(
         memory_limit_bytes: None,
         batch_rows: setup.batch_rows,
         spill_directory: None,
+        study: StudyFiles { root: Some(root.to_path_buf()), kept: Vec::new() },
     };
     let run = async {
         let enclave = Enclave::open_tables(directory, policy, options).map_err(|error| error.to_string())?;
         match (&definition.dataset, &definition.measures) {
             (Some(Ok(dataset)), None) => {
-                let plan = dataset_plan(definition, dataset, &enclave, root, &setup.execution).await;
+                let plan = dataset_plan(definition, dataset, &enclave, &setup.execution).await;
                 let mut batches: Vec<Vec<RecordBatch>> = vec![vec![]; 1 + dataset.events.len()];
                 for batch in collect(plan, &enclave).await? {
                     let tables = dataset::split(&batch, &dataset.events).map_err(|error| error.to_string())?;
@@ -166,7 +167,7 @@ pub(crate) fn outcome_under(
                 Ok(Outcome { specs: dataset::table_specs(definition, dataset, PatientKeys::Int), batches })
             }
             (None, Some(Ok(measures))) => {
-                let plan = measures_plan(definition, measures, &enclave, root, &setup.execution).await;
+                let plan = measures_plan(definition, measures, &enclave, &setup.execution).await;
                 let control = if disclosure_control { DisclosureControl::On } else { DisclosureControl::Off };
                 let finish = |batch| measures::finish(&batch, control).map_err(|error| error.to_string());
                 let batches: Result<Vec<_>, _> = collect(plan, &enclave).await?.into_iter().map(finish).collect();

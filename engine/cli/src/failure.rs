@@ -6,7 +6,7 @@ use datafusion::error::DataFusionError;
 use peristyle_audit::AuditError;
 use peristyle_execution::ExecutionError;
 use peristyle_model::{AuthorError, DefinitionError};
-use peristyle_opt_out::{RegisterError, SourceError};
+use peristyle_opt_out::{ReadProblem, RegisterError, SourceError, StudyProblem};
 use peristyle_outputs::OutputError;
 use peristyle_policy::counts::CountsError;
 use peristyle_policy::register::FreshnessError;
@@ -77,6 +77,8 @@ impl From<&SourceError> for Failure {
         let status = match error {
             SourceError::MemoryLimit { .. } => ExitStatus::Memory,
             SourceError::Policy { .. } => ExitStatus::Policy,
+            SourceError::Unreadable { kind: ReadProblem::Study(StudyProblem::NoFolder), .. } => ExitStatus::Arguments,
+            SourceError::Unreadable { kind: ReadProblem::Study(_), .. } => ExitStatus::Definition,
             _ => ExitStatus::Files,
         };
         Failure::new(status, error.to_string())
@@ -113,6 +115,10 @@ impl From<RegisterError> for Failure {
     fn from(error: RegisterError) -> Self {
         let code = match error {
             RegisterError::Counts(counts) => return Failure::from(counts),
+            RegisterError::PatientTable { source } => return Failure::from(source),
+            RegisterError::FewFound { .. } | RegisterError::OtherCase { .. } | RegisterError::NoPatientTable { .. } => {
+                "register_not_found"
+            }
             RegisterError::Freshness(FreshnessError::Stale { .. }) => "register_stale",
             RegisterError::Freshness(_) => "register_undated",
             RegisterError::Changed { .. } => "register_changed",

@@ -6,6 +6,7 @@
 //! permissions is held to them, over dummy tables too: so a project can rehearse.
 
 use peristyle_model::catalogue::TableSchema;
+use peristyle_model::graph::InlineRows;
 use peristyle_model::{Dataset, Definition, Measure, NodeId, Op};
 use peristyle_policy::permissions::{Feature, PERMISSIONS_VARIABLE, Permissions, RequiredPermissions};
 
@@ -49,6 +50,16 @@ pub(crate) fn tables(
     let needed = graph.reachable(roots);
     let used = graph.nodes().filter(move |(id, _)| needed[id.index()]);
     used.filter_map(|(_, node)| if let Op::Table(table) = node.op { Some(graph.table(table).as_ref()) } else { None })
+}
+
+/// Whether `roots` use rows of a file that the definition names.
+pub(crate) fn reads_files(definition: &Definition, roots: impl Iterator<Item = NodeId>) -> bool {
+    let graph = &definition.graph;
+    let needed = graph.reachable(roots);
+    graph.nodes().filter(|(id, _)| needed[id.index()]).any(|(_, node)| match node.op {
+        Op::InlineTable(table) => matches!(graph.inline_tables()[table.index()].rows, InlineRows::File(_)),
+        _ => false,
+    })
 }
 
 /// The permissions of the tables that `roots` use.

@@ -58,13 +58,11 @@ pub(crate) async fn answer(
     audience: Audience,
 ) -> Result<SealedTables, Failure> {
     let started = Instant::now();
-    let (root, options) = (settings.root(), settings.execution());
+    let options = settings.execution();
     let plan = match question {
-        Question::Dataset(dataset) => {
-            peristyle_execution::dataset_plan(definition, dataset, enclave, &root, &options).await?
-        }
+        Question::Dataset(dataset) => peristyle_execution::dataset_plan(definition, dataset, enclave, &options).await?,
         Question::Measures(measures, _) => {
-            peristyle_execution::measures_plan(definition, measures, enclave, &root, &options).await?
+            peristyle_execution::measures_plan(definition, measures, enclave, &options).await?
         }
     };
     let (writer, rows) = match question {

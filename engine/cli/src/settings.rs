@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use peristyle_execution::ExecutionOptions;
-use peristyle_opt_out::EnclaveOptions;
+use peristyle_opt_out::{EnclaveOptions, StudyFiles};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::exit::ExitStatus;
@@ -30,7 +30,7 @@ pub(crate) struct Settings {
     /// The `ehrql` command that serialises definitions in Python
     #[arg(long, global = true, default_value = "ehrql", value_name = "PATH")]
     pub(crate) ehrql: OsString,
-    /// The folder that a definition's own files are in [default: the current one]
+    /// The folder that a definition's own files are in [default: the current one; under a policy, none]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
     /// Rows of all tables in a block (for tuning; answers do not depend on it)
@@ -58,18 +58,26 @@ impl Settings {
         }
     }
 
-    /// The means of an enclave.
+    /// The means of an enclave over made-up records. A definition's own files are in the current folder, unless the
+    /// command line says otherwise.
     pub(crate) fn enclave(&self) -> EnclaveOptions {
+        let root = self.root.clone().unwrap_or_else(|| PathBuf::from("."));
+        self.enclave_with(StudyFiles { root: Some(root), kept: Vec::new() })
+    }
+
+    /// The means of an enclave under a policy. A definition's own files are in the folder that the command line names, if it
+    /// names one; `kept` are not among them.
+    pub(crate) fn enclave_under_policy(&self, kept: Vec<PathBuf>) -> EnclaveOptions {
+        self.enclave_with(StudyFiles { root: self.root.clone(), kept })
+    }
+
+    fn enclave_with(&self, study: StudyFiles) -> EnclaveOptions {
         EnclaveOptions {
             threads: self.threads(),
             memory_limit_bytes: self.memory_limit.map(|limit| limit.0),
+            study,
             ..EnclaveOptions::default()
         }
-    }
-
-    /// The folder that a definition's own files are in.
-    pub(crate) fn root(&self) -> PathBuf {
-        self.root.clone().unwrap_or_else(|| PathBuf::from("."))
     }
 
     /// Threads to run on.

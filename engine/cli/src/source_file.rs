@@ -224,6 +224,12 @@ impl SourceFile {
         loaded(&self.connector).map(Some)
     }
 
+    /// The folders of connectors that do not come with Peristyle.
+    pub(crate) fn connector_folders(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        let linked = self.linked.iter().map(|(connector, _)| connector);
+        std::iter::once(&self.connector).chain(linked).filter(|name| name.contains('/')).map(PathBuf::from)
+    }
+
     /// How ledgers name the connectors: of a path, its last part.
     pub(crate) fn connector_name(&self) -> String {
         fn name(connector: &str) -> &str {

@@ -102,6 +102,27 @@ impl Question<'_> {
         }
     }
 
+    /// Whether it reads a file that the definition names.
+    pub(crate) fn reads_files(&self, definition: &Definition) -> bool {
+        match self {
+            Question::Dataset(dataset) => permissions::reads_files(definition, permissions::dataset_roots(dataset)),
+            Question::Measures(measures, _) => {
+                permissions::reads_files(definition, permissions::measures_roots(measures))
+            }
+        }
+    }
+
+    /// The names of the tables of its answer, where each has a file of its own.
+    pub(crate) fn output_names(&self) -> Vec<&str> {
+        match self {
+            Question::Dataset(dataset) => {
+                let events = dataset.events.iter().map(|events| &*events.name);
+                std::iter::once(peristyle_outputs::dataset::DATASET).chain(events).collect()
+            }
+            Question::Measures(measures, _) => measures.iter().map(|measure| &*measure.name).collect(),
+        }
+    }
+
     /// The permissions that it needs under `policy`, which may lock disclosure control.
     pub(crate) fn needs_under(&self, definition: &Definition, policy: &Policy) -> RequiredPermissions {
         let mut needs = self.needs(definition);

@@ -1,7 +1,6 @@
 //! From a definition to a plan: the program, the scans that feed it, the operator that runs it.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::physical_plan::ExecutionPlan;
@@ -28,7 +27,8 @@ struct Study {
 ///
 /// One partition, rows in ascending order of patient. Schema: `patient_id` (of the enclave's [type of keys](Enclave::key_type), never NULL), each variable (Boolean,
 /// Int64, Float64, Date32 or Utf8), then a column per event table, named by it, `List<Struct<members…>>`: the rows of
-/// that patient. Files of inline tables are looked for below `root_directory`.
+/// that patient. Files of inline tables are looked for in the enclave's [folder of the
+/// study](peristyle_opt_out::StudyFiles).
 ///
 /// # Errors
 ///
@@ -38,11 +38,10 @@ pub async fn dataset_plan(
     definition: &Definition,
     dataset: &Dataset,
     enclave: &Enclave,
-    root_directory: &Path,
     options: &ExecutionOptions,
 ) -> Result<Arc<dyn ExecutionPlan>, ExecutionError> {
     let key_type = enclave.key_type();
-    plan(dataset_study(&definition.graph, dataset, key_type)?, enclave, root_directory, options).await
+    plan(dataset_study(&definition.graph, dataset, key_type)?, enclave, options).await
 }
 
 /// The plan that answers measures, all intervals in one pass.
@@ -59,22 +58,20 @@ pub async fn measures_plan(
     definition: &Definition,
     measures: &[Measure],
     enclave: &Enclave,
-    root_directory: &Path,
     options: &ExecutionOptions,
 ) -> Result<Arc<dyn ExecutionPlan>, ExecutionError> {
-    plan(measures_study(&definition.graph, measures)?, enclave, root_directory, options).await
+    plan(measures_study(&definition.graph, measures)?, enclave, options).await
 }
 
 async fn plan(
     study: Study,
     enclave: &Enclave,
-    root_directory: &Path,
     options: &ExecutionOptions,
 ) -> Result<Arc<dyn ExecutionPlan>, ExecutionError> {
     let Study { program, answer, blame } = study;
     let mut scans = Vec::with_capacity(program.tables.len());
     for (table, needs) in program.tables.iter().zip(&program.needs) {
-        let request = request(&program.graph, table, enclave.key_type(), root_directory)?;
+        let request = request(&program.graph, table, enclave.key_type())?;
         scans.push(enclave.ordered_scan(&request, predicate(&program.graph, table, needs)).await?);
     }
     Ok(Arc::new(PatientBlockExec::new(program, scans, answer, blame, *options)))

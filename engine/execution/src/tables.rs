@@ -1,6 +1,5 @@
 //! What the program asks of the enclave: for each table which columns, of which types, and which rows can matter.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray};
@@ -19,15 +18,10 @@ use peristyle_opt_out::{
 use crate::error::ExecutionError;
 use crate::program::{ColumnNeed, RowNeeds, TableSource, TableUse};
 
-/// The request for a table of the program. Files of inline tables lie below `root_directory`.
+/// The request for a table of the program.
 ///
 /// Patients are known by keys of `key_type`; in rows that a definition gives, by integers, whatever it is elsewhere.
-pub(crate) fn request(
-    graph: &Graph,
-    table: &TableUse,
-    key_type: KeyType,
-    root_directory: &Path,
-) -> Result<TableRequest, ExecutionError> {
+pub(crate) fn request(graph: &Graph, table: &TableUse, key_type: KeyType) -> Result<TableRequest, ExecutionError> {
     let (schema, location) = match table.source {
         TableSource::Catalogue(id) => {
             let schema = graph.table(id);
@@ -35,7 +29,7 @@ pub(crate) fn request(
         }
         TableSource::Inline(id) => {
             let inline = &graph.inline_tables()[id.index()];
-            (&inline.schema, inline_location(inline, table, root_directory)?)
+            (&inline.schema, inline_location(inline, table)?)
         }
     };
     let columns = table.columns.iter().map(|column| &schema.columns[*column]);
@@ -96,11 +90,9 @@ fn categories(values: Option<&Arc<[Constant]>>) -> Option<Categories> {
 
 fn column_request(column: &Column) -> ColumnRequest {
     ColumnRequest {
-        name: column.name.clone(),
-        column_type: column_type(column.value_type.physical()),
         categories: categories(column.categories()),
         required: column.is_not_null(),
-        raw: None,
+        ..ColumnRequest::of(column.name.clone(), column_type(column.value_type.physical()))
     }
 }
 
@@ -124,10 +116,10 @@ fn file_column(file: &RowsFile, column: &Column) -> ColumnRequest {
     }
 }
 
-fn inline_location(inline: &InlineTable, table: &TableUse, root_directory: &Path) -> Result<Location, ExecutionError> {
+fn inline_location(inline: &InlineTable, table: &TableUse) -> Result<Location, ExecutionError> {
     Ok(match &inline.rows {
         InlineRows::File(file) => Location::File {
-            path: root_directory.join(&file.path),
+            path: file.path.clone(),
             format: match file.format {
                 RowsFormat::Csv => FileFormat::Csv,
                 RowsFormat::CsvGz => FileFormat::CsvGz,

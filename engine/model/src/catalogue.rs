@@ -129,7 +129,7 @@ pub enum RowsFormat {
 /// A file that stands as the rows of an inline table.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RowsFile {
-    /// Relative to the definition's root directory, without `..` and not absolute
+    /// As the definition writes it: relative to the study's folder, or absolute; it may lead out of that folder
     pub path: PathBuf,
     /// Its format
     pub format: RowsFormat,

@@ -9,10 +9,10 @@ mod typed;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, new_null_array};
+use arrow::array::{ArrayRef, AsArray, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use peristyle_policy::patients::KeyType;
+use peristyle_policy::patients::{KeyType, TextComparison};
 
 use crate::connector::NullValue;
 use crate::error::{Place, SourceError, ValueProblem};
@@ -147,9 +147,7 @@ impl Conformer {
                 ColumnType::Day => moments::days(array)?,
                 ColumnType::Moment => Arc::new(moments::moments(array)?),
                 ColumnType::Bytes16 => Arc::new(bytes::typed(array)?),
-                ColumnType::Str => {
-                    return strings::conform(array, self.column.categories.as_ref(), null_values, &mut self.entries);
-                }
+                ColumnType::Str => return strings::conform(array, &self.column, null_values, &mut self.entries),
             },
             RawColumn::Text(cells) => match column_type {
                 ColumnType::Bool => text::bools(cells)?,
@@ -161,7 +159,7 @@ impl Conformer {
                 ColumnType::Bytes16 => Arc::new(bytes::text(cells)?),
                 ColumnType::Str => {
                     let array = text::strings(cells)?;
-                    return strings::conform(&array, self.column.categories.as_ref(), null_values, &mut self.entries);
+                    return strings::conform(&array, &self.column, null_values, &mut self.entries);
                 }
             },
         };
@@ -172,8 +170,8 @@ impl Conformer {
     }
 }
 
-/// Whose rows they are: keys of the wanted type, none of them NULL.
-pub(crate) fn patients(raw: &RawColumn, key_type: KeyType) -> Result<PatientIds, Fault> {
+/// Whose rows they are: keys of the wanted type, none of them NULL; texts in the form in which they are compared.
+pub(crate) fn patients(raw: &RawColumn, key_type: KeyType, comparison: &TextComparison) -> Result<PatientIds, Fault> {
     let missing = |index| Fault::value(index, ValueProblem::PatientMissing);
     let ids = match key_type {
         KeyType::Int => PatientIds::Int(match raw {
@@ -195,7 +193,8 @@ pub(crate) fn patients(raw: &RawColumn, key_type: KeyType) -> Result<PatientIds,
             if let Some(index) = typed::first_null(&texts) {
                 return Err(missing(index));
             }
-            return PatientIds::of(&texts).ok_or(Fault::UnexpectedArray);
+            let texts = texts.as_string_opt::<i32>().ok_or(Fault::UnexpectedArray)?;
+            return Ok(PatientIds::Text(strings::compared(texts, comparison)?));
         }
     };
     let nulls = match &ids {

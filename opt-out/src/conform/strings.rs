@@ -4,15 +4,17 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{
-    AnyDictionaryArray, Array, ArrayRef, AsArray, DictionaryArray, Int32Array, StringDictionaryBuilder,
+    AnyDictionaryArray, Array, ArrayRef, AsArray, DictionaryArray, Int32Array, StringArray, StringBuilder,
+    StringDictionaryBuilder,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type};
+use peristyle_policy::patients::TextComparison;
 
 use super::Fault;
 use crate::connector::NullValue;
 use crate::error::ValueProblem;
-use crate::request::Categories;
+use crate::request::{Categories, ColumnRequest};
 
 /// A dictionary's entries, conformed once for all the batches that share them.
 #[derive(Debug)]
@@ -28,25 +30,31 @@ pub(super) struct DictionaryEntries {
 #[derive(Debug)]
 struct Exceptions {
     is_null: Vec<bool>,
-    is_refused: Vec<bool>,
+    /// Why rows may not have the entry
+    refused: Vec<Option<ValueProblem>>,
 }
 
 impl DictionaryEntries {
-    fn new(found: &ArrayRef, categories: Option<&Categories>, null_values: &[NullValue]) -> Result<Self, Fault> {
+    fn new(found: &ArrayRef, column: &ColumnRequest, null_values: &[NullValue]) -> Result<Self, Fault> {
         let entries = cast(found, &DataType::Utf8).map_err(|_| Fault::UnexpectedArray)?;
         let strings = entries.as_string_opt::<i32>().ok_or(Fault::UnexpectedArray)?;
         let stands_for_null =
             |entry: &str| null_values.iter().any(|null| matches!(null, NullValue::Text(text) if text == entry));
         let is_null: Vec<bool> = strings.iter().map(|entry| entry.is_none_or(stands_for_null)).collect();
-        let is_refused = match categories {
+        let mut refused = match &column.categories {
             Some(Categories::Str(accepted)) => {
                 let accepted: HashSet<&str> = accepted.iter().map(AsRef::as_ref).collect();
-                strings.iter().map(|entry| entry.is_some_and(|entry| !accepted.contains(entry))).collect()
+                let refused = |entry: &str| (!accepted.contains(entry)).then_some(ValueProblem::NotACategory);
+                strings.iter().map(|entry| entry.and_then(refused)).collect()
             }
-            _ => vec![false; strings.len()],
+            _ => vec![None; strings.len()],
         };
-        let any = is_null.iter().chain(&is_refused).any(|&is| is);
-        Ok(Self { found: Arc::clone(found), exceptions: any.then_some(Exceptions { is_null, is_refused }), entries })
+        let entries = match &column.key_texts {
+            Some(comparison) => as_keys(strings, comparison, &is_null, &mut refused),
+            None => entries,
+        };
+        let any = is_null.contains(&true) || refused.iter().any(Option::is_some);
+        Ok(Self { found: Arc::clone(found), exceptions: any.then_some(Exceptions { is_null, refused }), entries })
     }
 
     fn array(&self, dictionary: &dyn AnyDictionaryArray) -> Result<ArrayRef, Fault> {
@@ -75,15 +83,62 @@ impl DictionaryEntries {
 impl Exceptions {
     /// Keys with NULL in place of those whose entry is NULL; entries that no row uses may be anything.
     fn check(&self, keys: Int32Array) -> Result<Int32Array, Fault> {
-        let is = |flags: &[bool], key: i32| usize::try_from(key).is_ok_and(|k| flags.get(k).copied().unwrap_or(false));
-        if let Some(index) = keys.iter().position(|key| key.is_some_and(|key| is(&self.is_refused, key))) {
-            return Err(Fault::value(index, ValueProblem::NotACategory));
+        let refused = |key: i32| self.refused.get(usize::try_from(key).ok()?).copied().flatten();
+        let at_fault = keys.iter().enumerate().find_map(|(index, key)| Some((index, refused(key?)?)));
+        if let Some((index, problem)) = at_fault {
+            return Err(Fault::value(index, problem));
         }
         if self.is_null.contains(&true) {
-            return Ok(keys.iter().map(|key| key.filter(|&key| !is(&self.is_null, key))).collect());
+            let is_null = |key: i32| usize::try_from(key).is_ok_and(|key| self.is_null.get(key) == Some(&true));
+            return Ok(keys.iter().map(|key| key.filter(|key| !is_null(*key))).collect());
         }
         Ok(keys)
     }
+}
+
+/// Entries that are keys, in the form in which they are compared; what cannot be one is refused.
+fn as_keys(
+    entries: &StringArray,
+    comparison: &TextComparison,
+    is_null: &[bool],
+    refused: &mut [Option<ValueProblem>],
+) -> ArrayRef {
+    let mut compared = |(at, entry): (usize, Option<&str>)| {
+        let entry = entry.filter(|_| is_null.get(at) != Some(&true))?;
+        match comparison.compared(entry) {
+            Ok(compared) => Some(compared.into_owned()),
+            Err(problem) => {
+                refused.iter_mut().skip(at).take(1).for_each(|refused| *refused = Some(ValueProblem::TextKey(problem)));
+                None
+            }
+        }
+    };
+    let keys: StringArray = entries.iter().enumerate().map(&mut compared).collect();
+    Arc::new(keys)
+}
+
+/// Patients' keys in the form in which they are compared.
+pub(super) fn compared(keys: &StringArray, comparison: &TextComparison) -> Result<StringArray, Fault> {
+    let (first, last) = (keys.value_offsets().first(), keys.value_offsets().last());
+    let range = first.zip(last).map_or(0..0, |(first, last)| *first as usize..*last as usize);
+    let text = keys.value_data().get(range).unwrap_or_default();
+    // Nothing can be wrong with most keys, and nothing is to be done to them.
+    if comparison.is_exact() && text.iter().fold(true, |plain, byte| plain & byte.is_ascii_graphic()) {
+        return match (0..keys.len()).find(|&row| keys.value_length(row) == 0) {
+            Some(row) => Err(Fault::value(row, ValueProblem::PatientMissing)),
+            None => Ok(keys.clone()),
+        };
+    }
+    let mut compared = StringBuilder::with_capacity(keys.len(), text.len());
+    for (row, key) in keys.iter().enumerate() {
+        let key = comparison.compared(key.unwrap_or_default());
+        let key = key.map_err(|problem| Fault::value(row, ValueProblem::TextKey(problem)))?;
+        if key.is_empty() {
+            return Err(Fault::value(row, ValueProblem::PatientMissing));
+        }
+        compared.append_value(key);
+    }
+    Ok(compared.finish())
 }
 
 /// Whether two arrays are the same buffers: the Parquet reader makes a new array of a row group's dictionary for every
@@ -95,7 +150,7 @@ fn share_buffers(one: &ArrayRef, other: &ArrayRef) -> bool {
 /// Strings, plain or dictionary-encoded, as a dictionary whose entries are checked against the categories.
 pub(super) fn conform(
     array: &ArrayRef,
-    categories: Option<&Categories>,
+    column: &ColumnRequest,
     null_values: &[NullValue],
     last: &mut Option<DictionaryEntries>,
 ) -> Result<ArrayRef, Fault> {
@@ -107,7 +162,7 @@ pub(super) fn conform(
     let found = dictionary.values();
     let entries = match last.take() {
         Some(entries) if share_buffers(&entries.found, found) => entries,
-        _ => DictionaryEntries::new(found, categories, null_values)?,
+        _ => DictionaryEntries::new(found, column, null_values)?,
     };
     let array = entries.array(dictionary)?;
     *last = Some(entries);

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::Expr;
 
-use super::{ConnectedExtract, Connector, RawActivation, RawColumnSpec, RawTable, RawType, RowsOf};
+use super::{ColumnClass, ConnectedExtract, Connector, RawActivation, RawColumnSpec, RawTable, RawType, RowsOf};
 use crate::enclave::EnclaveParts;
 use crate::error::SourceError;
 use crate::guarded_table::GuardedTable;
@@ -22,7 +22,7 @@ use crate::predicate::pushed_down;
 use crate::request::{
     ColumnRequest, ColumnType, Location, PatientKeyColumn, RawConversion, TableActivation, TableRequest,
 };
-use crate::source::{SourceDirectory, TableSource};
+use crate::source::{Places, SourceDirectory, TableSource};
 
 /// The raw tables of an extract, under one policy.
 pub(crate) struct RawTables {
@@ -59,7 +59,7 @@ impl RawColumnSpec {
             RawType::Bytes16 => ColumnType::Bytes16,
         };
         let raw = Some(RawConversion { null_values: self.null_values.iter().cloned().collect() });
-        ColumnRequest { name: Arc::clone(&self.name), column_type, categories: None, required: true, raw }
+        ColumnRequest { raw, ..ColumnRequest::of(Arc::clone(&self.name), column_type) }
     }
 }
 
@@ -97,8 +97,17 @@ impl RawTables {
     ) -> Result<Self, SourceError> {
         let directory = Arc::new(directory);
         let connector = &extract.connector;
+        let text_keys = parts.policy.text_keys();
         let provider = |(name, table): (&Arc<str>, &RawTable)| {
-            let request = connector.request(name, table);
+            let mut request = connector.request(name, table);
+            if !text_keys.is_exact() {
+                // Views join by them: they are compared as the keys of rows are.
+                let by_class = request.columns.iter_mut().zip(&table.columns);
+                let keys = by_class.filter(|(column, spec)| {
+                    spec.class == ColumnClass::LinkKey && column.column_type == ColumnType::Str
+                });
+                keys.for_each(|(column, _)| column.key_texts = Some(text_keys));
+            }
             request.check()?;
             let permit = match &table.rows_of {
                 RowsOf::Linked { by, .. } => parts.policy.permit_linked(&request, extract, by),
@@ -119,7 +128,7 @@ impl RawTables {
     }
 
     /// Where they are.
-    pub(crate) fn directory(&self) -> &SourceDirectory {
+    pub(crate) fn directory(&self) -> &Arc<SourceDirectory> {
         &self.directory
     }
 
@@ -142,8 +151,8 @@ impl RawTableProvider {
         let mut request = TableRequest { columns, ..self.request.clone() };
         let (parts, permit) = (&self.parts, self.permit.clone()?);
         let open = |request: &TableRequest| {
-            let directory = Some(self.directory.as_ref());
-            GuardedTable::open_under(permit.clone(), request, directory, &parts.options)
+            let places = Places { directory: Some(&self.directory), study: None };
+            GuardedTable::open_under(permit.clone(), request, places, &parts.options)
         };
         match open(&request) {
             Err(SourceError::TableMissing { .. }) if self.may_be_absent => {

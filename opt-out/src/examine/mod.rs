@@ -8,6 +8,8 @@ mod text;
 
 use std::sync::Arc;
 
+use peristyle_policy::patients::TextComparison;
+
 use crate::connector::{Connector, RawTable};
 use crate::error::SourceError;
 use crate::request::{ColumnRequest, FileFormat, Location, PatientKeyColumn, TableActivation, TableRequest};
@@ -71,17 +73,21 @@ pub struct ColumnReport {
     pub months: Months,
 }
 
-/// Looks at tables of an extract: the heads of files, and all of those that are text. Blocks. What else is in the extract's
-/// folder comes second, by name.
+/// Looks at tables of an extract: the heads of files, and all of those that are text. Keys that are texts are held to
+/// `text_keys`. Blocks. What else is in the extract's folder comes second, by name.
 ///
 /// # Errors
 /// An extract that cannot be opened.
-pub fn examine(extract: &Extract, wanted: &[WantedTable]) -> Result<(Vec<TableReport>, Vec<String>), SourceError> {
+pub fn examine(
+    extract: &Extract,
+    wanted: &[WantedTable],
+    text_keys: &TextComparison,
+) -> Result<(Vec<TableReport>, Vec<String>), SourceError> {
     let opened = extract.open()?;
     let mut reports = Vec::with_capacity(wanted.len());
     let mut used = Vec::new();
     for table in wanted {
-        let found = table::examine(&opened, table, &mut used);
+        let found = table::examine(&opened, table, text_keys, &mut used);
         reports.push(TableReport { name: Arc::clone(&table.name), found });
     }
     let is_used = |name: &str| used.iter().any(|path| path.starts_with(opened.path().join(name)));

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use peristyle_policy::patients::TextComparison;
+
 use super::months::{DaySpan, Months};
-use super::text::{self, ReadText};
+use super::text::{self, LookedAt, ReadText};
 use super::{ColumnReport, FoundTable, WantedTable};
 use crate::conform;
 use crate::error::SourceError;
@@ -19,6 +21,7 @@ const EXTRA_MAX: usize = 20;
 pub(super) fn examine(
     opened: &SourceDirectory,
     wanted: &WantedTable,
+    text_keys: &TextComparison,
     used: &mut Vec<Arc<Path>>,
 ) -> Result<FoundTable, SourceError> {
     let found = opened.find(&wanted.name, &wanted.name)?;
@@ -37,7 +40,7 @@ pub(super) fn examine(
                 .zip(&wanted.columns)
                 .filter(|(report, _)| report.problem.is_none() && !report.is_missing);
             let there: Vec<ColumnRequest> = there.map(|(_, column)| column.clone()).collect();
-            let read = text::read(opened, wanted, &found, (key, &there), &permit);
+            let read = text::read(opened, wanted, &found, &LookedAt { key, text_keys, columns: &there }, &permit);
             read.map(|ReadText { rows, key, columns: read }| {
                 patient_key_problem = patient_key_problem.take().or(key);
                 let reports = columns.iter_mut().filter(|report| report.problem.is_none() && !report.is_missing);

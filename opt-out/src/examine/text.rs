@@ -7,6 +7,7 @@ use arrow::array::{Array, AsArray};
 use arrow::compute::{max, min};
 use arrow::datatypes::Date32Type;
 use datafusion::physical_plan::metrics::Count;
+use peristyle_policy::patients::TextComparison;
 
 use super::WantedTable;
 use super::months::{DaySpan, Months};
@@ -35,14 +36,25 @@ struct Column {
     days: Option<DaySpan>,
 }
 
-/// Reads every row. `there` are columns that every file has.
+/// The columns of a table that are looked at.
+pub(super) struct LookedAt<'a> {
+    /// The patient's key
+    pub(super) key: Option<&'a PatientKeyColumn>,
+    /// How it is compared, where it is a text
+    pub(super) text_keys: &'a TextComparison,
+    /// Columns that every file has
+    pub(super) columns: &'a [ColumnRequest],
+}
+
+/// Reads every row.
 pub(super) fn read(
     opened: &SourceDirectory,
     wanted: &WantedTable,
     found: &FoundFiles,
-    (key, there): (Option<&PatientKeyColumn>, &[ColumnRequest]),
+    looked_at: &LookedAt<'_>,
     permit: &ScanPermit,
 ) -> Result<ReadText, SourceError> {
+    let LookedAt { key, text_keys, columns: there } = *looked_at;
     let mut key_problem = None;
     let mut columns: Vec<Column> = there.iter().map(Column::new).collect();
     // Several may ask for one column in different types, so each is read for itself where that is so.
@@ -63,7 +75,7 @@ pub(super) fn read(
             file.read(permit, &request, &mut |batch: RawBatch| {
                 rows += batch.rows as u64;
                 if let (Some(key), None) = (key, &key_problem) {
-                    let fault = patients(&batch.patients, key.key_type).err();
+                    let fault = patients(&batch.patients, key.key_type, text_keys).err();
                     key_problem = fault.map(|fault| in_words(wanted, file.as_ref(), &key.name, &batch, fault));
                 }
                 for (column, at) in columns.iter_mut().zip(&at) {

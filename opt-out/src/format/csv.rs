@@ -166,7 +166,7 @@ impl OpenedFile for CsvFile {
         Some(&self.file)
     }
 
-    fn read(&self, _permit: &ScanPermit, request: &ReadRequest<'_>, sink: RawSink<'_>) -> Result<(), SourceError> {
+    fn read(&self, permit: &ScanPermit, request: &ReadRequest<'_>, sink: RawSink<'_>) -> Result<(), SourceError> {
         let header = self.at(None);
         let bytes_read = request.bytes_read.clone();
         let how = (self.is_gzip, &self.options);
@@ -180,7 +180,7 @@ impl OpenedFile for CsvFile {
         let mut patients = TextColumn::new(self.indices.patient_id);
         let (mut first_row, mut rows, mut scratch) = (1_u64, 0_usize, Vec::new());
         loop {
-            let at = self.at(Some(first_row + rows as u64));
+            let at = self.at(permit.tells_rows().then_some(first_row + rows as u64));
             let more = records.advance().map_err(|fault| at.error(fault))?;
             if more {
                 if records.cells() != self.names.len() {

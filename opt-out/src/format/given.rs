@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use peristyle_policy::patients::TextComparison;
 
 use crate::conform;
 use crate::error::{Place, SourceError};
@@ -24,7 +25,9 @@ impl GivenRows {
         let indices = ColumnIndices::find_typed(rows.schema_ref(), request, &Place::Given)?;
         let patient_ids = indices.patient_id.and_then(|index| rows.columns().get(index));
         let patients = patient_ids.zip(request.patient_key.as_ref());
-        let patients = patients.map(|(ids, key)| conform::patients(&RawColumn::Typed(Arc::clone(ids)), key.key_type));
+        let exact = TextComparison::default();
+        let patients =
+            patients.map(|(ids, key)| conform::patients(&RawColumn::Typed(Arc::clone(ids)), key.key_type, &exact));
         // Looking costs less than sorting. Rows without a patient are found when they are read.
         let ordered = patients.is_some_and(|patients| patients.is_ok_and(|patients| patients.runs(|_| {})));
         let segments = [Segment { weight: rows.num_rows() as u64, patients: None }];

@@ -5,7 +5,7 @@ use std::fmt;
 use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::BooleanBuffer;
 use peristyle_policy::activation::Activations;
-use peristyle_policy::patients::{KeyType, PatientKeyError, PatientSet, RowMask};
+use peristyle_policy::patients::{KeyType, PatientKeyError, PatientSet, RowMask, TextComparison};
 use peristyle_policy::policy::{CatalogueStatement, Policy, PracticeKeyType, RowRule, RowRuleError};
 use peristyle_policy::practices::ActivatedPractices;
 use peristyle_policy::{Applied, Lifted, Rule};
@@ -98,6 +98,18 @@ impl SeenPatients {
         self.patients.taken(&some)
     }
 
+    /// Hides patients who are not among these, and counts their rows as of nobody.
+    pub(super) fn keep_only(&mut self, existing: &PatientSet, tally: &mut SegmentTally) -> Result<(), PatientKeyError> {
+        let known = listed_among(existing, &self.patients)?;
+        for (at, (seen, length)) in self.seen.iter_mut().zip(self.spans.lengths()).enumerate() {
+            if *seen && !known.stays(at) {
+                *seen = false;
+                tally.unlinked(&self.patients, at, length);
+            }
+        }
+        Ok(())
+    }
+
     /// Which rows are of patients who may be seen.
     pub(crate) fn verdict(&self) -> Verdict {
         if self.seen.iter().all(|seen| *seen) {
@@ -129,6 +141,11 @@ impl Enforcement {
         assert!(listed.extend_ints(&patients).is_ok());
         let type_one = Applied::InForce(OptOuts { listed: listed.finish(), listed_may_be_seen: true });
         Self { type_one, ..Self::lifted(&Lifted::over_made_up_records()) }
+    }
+
+    /// How texts that are keys are compared.
+    pub(crate) fn text_keys(&self) -> TextComparison {
+        self.policy.as_ref().map(|policy| policy.text_keys).unwrap_or_default()
     }
 
     /// What patients are known by; `None` where it does not matter.

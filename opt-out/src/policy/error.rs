@@ -35,6 +35,28 @@ pub enum RegisterError {
         "register `{register}`: the policy reads column `{column}` as two things of different types: name two columns"
     )]
     ColumnTwice { register: RegisterId, column: String },
+    /// Hardly anybody whom it lists is in the extract
+    #[error(
+        "register `{register}`: of its keys {found_percent}% are those of patients of the extract, and the policy wants \
+         {least_percent}% (`least_found_percent`): its column, its file or its pseudonyms may be others than the extract's; \
+         have it delivered again, or change the policy"
+    )]
+    FewFound { register: RegisterId, found_percent: u8, least_percent: u8 },
+    /// Nothing to find its keys in
+    #[error(
+        "register `{register}`: the policy wants its keys to be those of patients of the extract (`least_found_percent`), \
+         and nothing says which patients that has: give the extract a table `patients`, or the connector `everybody`"
+    )]
+    NoPatientTable { register: RegisterId },
+    /// Keys that are patients' in other letters
+    #[error(
+        "register `{register}`: some of its keys differ from those of patients in capitals alone, so that they would hide \
+         nobody: have it delivered as the extract has them, or let the policy say `case = \"ignored\"` in [text_keys]"
+    )]
+    OtherCase { register: RegisterId },
+    /// The patient table cannot be read: the fault is the extract's
+    #[error(transparent)]
+    PatientTable { source: SourceError },
     /// A link that the policy does not speak of
     #[error(
         "the run reads rows that are known by another key, through the link `{link}` of connector `{connector}` (its table \

@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use peristyle_policy::counts::check_least;
-use peristyle_policy::patients::PatientSet;
+use peristyle_policy::patients::{PatientSet, TextComparison};
 use peristyle_policy::policy::{LinkTable, LinkTerms, Policy};
-use peristyle_policy::register::{AsOf, CountLimits, Lists, Register, RegisterId, RegisterLocation};
+use peristyle_policy::register::{AsOf, CountLimits, Register, RegisterId};
 use peristyle_policy::{Day, Lifted, Name};
 
-use super::enforcement::Enforcement;
+use super::enforcement::{Enforcement, listed_among};
 use super::error::RegisterError;
+use super::found::{ExtractPatients, Found};
 use super::link_rows::{Gathered, Judges};
 use super::links::settled;
 use super::pins::Pins;
 use super::register::{OpenedRegister, Opening};
-use super::registers::patients;
 use super::verify::{PolicyRun, VerifiedRegister};
 use crate::connector::{ConnectedExtract, Link};
 use crate::error::SourceError;
@@ -27,6 +27,7 @@ pub(super) struct NeededLink<'a> {
     extract: &'a ConnectedExtract,
     name: &'a Name,
     link: &'a Link,
+    text_keys: TextComparison,
     pub(super) register: Register,
 }
 
@@ -85,6 +86,8 @@ fn through<'a>(extract: &'a ConnectedExtract, name: &'a Name, link: &'a Link) ->
 /// What a link's table said.
 pub(super) struct ReadLink {
     pub(super) verified: VerifiedRegister,
+    /// How many of its patients are in the extract, where that is known
+    found: Option<Found>,
     pub(super) enforcement: Enforcement,
     pub(super) pins: Pins,
 }
@@ -98,41 +101,70 @@ impl<'a> NeededLink<'a> {
     /// A link as the register that the policy's terms make of it; `None` where it has none.
     fn trusted(policy: &Policy, extract: &'a ConnectedExtract, (name, link): (&'a Name, &'a Link)) -> Option<Self> {
         let register = policy.links.get(name)?.register(through(extract, name, link));
-        Some(Self { extract, name, link, register })
+        Some(Self { extract, name, link, text_keys: policy.text_keys, register })
     }
 
     /// The link of that name as a register without limits: for people who do not exist.
     fn without_limits(extract: &'a ConnectedExtract, name: &'a Name, link: &'a Link) -> Self {
-        let limits = CountLimits { least: 0, greatest_fall_percent: 100, greatest_rise_percent: None };
+        let limits = CountLimits {
+            least: 0,
+            greatest_fall_percent: 100,
+            greatest_rise_percent: None,
+            least_found_percent: None,
+        };
         let terms = LinkTerms { limits, max_age_days: u16::MAX, as_of: AsOf::FileModified };
-        Self { extract, name, link, register: terms.register(through(extract, name, link)) }
+        let register = terms.register(through(extract, name, link));
+        Self { extract, name, link, text_keys: TextComparison::default(), register }
     }
 
-    /// Reads the link's table, and asks the rules of the run about its patients. Blocks.
+    /// Reads the link's table, and asks the rules of the run about its patients. `everybody` are the extract's patients,
+    /// where it is known who they are: a link may list people whose records were taken out before; they are in no
+    /// register, and must not come back. Blocks.
     pub(super) fn read(
         &self,
         rules: &Enforcement,
-        extracts: &[ConnectedExtract],
+        everybody: Option<&PatientSet>,
         today: Day,
     ) -> Result<ReadLink, RegisterError> {
-        let (everybody, pins) = self.everybody(extracts, today)?;
-        let mut read = self.gathered(&Judges { rules, everybody: everybody.as_ref() }, true)?;
-        let ReadLink { verified, .. } = &read;
+        let everybody = everybody.filter(|_| !self.is_patient_table());
+        let read = self.gathered(&Judges { rules, everybody }, true)?;
+        let ReadLink { verified, found, .. } = &read;
         self.register.check_freshness(Some(verified.as_of), today)?;
         check_least(&self.register, verified.members)?;
-        read.pins.join(pins);
+        match found {
+            Some(found) => found.check(&self.register)?,
+            None if self.is_patient_table() || self.register.limits.least_found_percent == Some(0) => {}
+            None => return Err(RegisterError::NoPatientTable { register: self.register.id.clone() }),
+        }
         Ok(read)
+    }
+
+    /// Whether its table is the one that has every patient: then all of its patients are in the extract.
+    fn is_patient_table(&self) -> bool {
+        self.extract.connector.everybody.as_ref() == Some(&self.link.table)
     }
 
     fn gathered(&self, judges: &Judges<'_>, sealed: bool) -> Result<ReadLink, RegisterError> {
         let register = &self.register;
         let failed = |source| RegisterError::Key { register: register.id.clone(), source };
         let patient_key = self.extract.connector.patient_key;
-        let opening =
-            Opening { key_type: patient_key, practice_type: ColumnType::Int, link_column: self.column(), sealed };
+        let opening = Opening {
+            key_type: patient_key,
+            practice_type: ColumnType::Int,
+            link_column: self.column(),
+            text_keys: self.text_keys,
+            sealed,
+            tells_rows: false,
+        };
         let mut opened = OpenedRegister::open(register, &self.extract.location, opening)?;
         let mut gathered = Gathered::new(self.link.key_type);
+        let mut found = judges.everybody.map(|_| Found::default());
         let summary = opened.read(|rows| {
+            if let (Some(everybody), Some(found)) = (judges.everybody, &mut found) {
+                let known = listed_among(everybody, &rows.keys).map_err(failed)?;
+                found.keys += known.rows() as u64;
+                found.found += known.kept() as u64;
+            }
             let as_wanted = match &rows.link {
                 Some(keys) => gathered.push(&rows.keys, keys, judges).map_err(failed)?,
                 None => false,
@@ -144,7 +176,7 @@ impl<'a> NeededLink<'a> {
             settled(gathered, self.link.key_type, self.link.patients, judges.rules).map_err(failed)?;
         let Some(as_of) = summary.as_of else { return Err(self.undated()) };
         let verified = VerifiedRegister { id: register.id.clone(), as_of, rows: summary.rows, members, digest };
-        Ok(ReadLink { verified, enforcement, pins: std::mem::take(&mut opened.pins) })
+        Ok(ReadLink { verified, found, enforcement, pins: std::mem::take(&mut opened.pins) })
     }
 
     fn undated(&self) -> RegisterError {
@@ -164,35 +196,6 @@ impl<'a> NeededLink<'a> {
         let source = SourceError::Request { table: Arc::clone(&self.link.table), reason: reason.to_owned() };
         RegisterError::Unusable { register: self.register.id.clone(), source }
     }
-
-    /// Every patient of the source, where a connector says which table has them and it is not the link's own. A link may
-    /// list people whose records were taken out before: they are in no register, and must not come back.
-    fn everybody(
-        &self,
-        extracts: &[ConnectedExtract],
-        today: Day,
-    ) -> Result<(Option<PatientSet>, Pins), RegisterError> {
-        let stated = extracts.iter().find_map(|extract| Some((extract, extract.connector.everybody.as_ref()?)));
-        let Some((extract, table)) = stated else { return Ok((None, Pins::default())) };
-        if *table == self.link.table && extract.connector.name == self.extract.connector.name {
-            return Ok((None, Pins::default()));
-        }
-        let column = extract.connector.raw.get(table).and_then(|table| table.patient_column());
-        let key_column = column.map(|column| column.to_string()).unwrap_or_default();
-        let register = Register {
-            location: RegisterLocation::Table(table.to_string()),
-            lists: Lists::HasOptedOut,
-            key_column,
-            as_of: AsOf::FileModified,
-            ..self.register.clone()
-        };
-        // Cut short, it hides more than it should: no seal is asked for.
-        let key_type = extract.connector.patient_key;
-        let opening = Opening { key_type, practice_type: ColumnType::Int, link_column: None, sealed: false };
-        let mut opened = OpenedRegister::open(&register, &extract.location, opening)?;
-        let (_, everybody) = patients(&register, &opened, key_type, today)?;
-        Ok((Some(everybody), std::mem::take(&mut opened.pins)))
-    }
 }
 
 /// Reads the tables of links, once the rules of the run are known.
@@ -204,8 +207,16 @@ pub(super) fn read_links(
     pins: &mut Pins,
 ) -> Result<ReadLinks, RegisterError> {
     let mut links = ReadLinks::new();
+    let everybody = match needed {
+        [] => None,
+        _ => ExtractPatients::read(run.policy, run.tables, run.extracts)?,
+    };
+    if let Some(everybody) = &everybody {
+        pins.join(everybody.pins.clone());
+    }
+    let everybody = everybody.as_ref().map(|everybody| &everybody.patients);
     for link in needed {
-        let read = link.read(rules, run.extracts, run.today)?;
+        let read = link.read(rules, everybody, run.today)?;
         links.insert(link.key(), Arc::new(read.enforcement));
         verified.push(read.verified);
         pins.join(read.pins);
@@ -225,8 +236,11 @@ pub fn read_link(
     today: Day,
 ) -> Result<Option<VerifiedRegister>, RegisterError> {
     let Some(found) = find(policy, link, extracts) else { return Ok(None) };
-    let read = found.read(&Enforcement::lifted(&Lifted::for_a_whole_table()), extracts, today)?;
+    let everybody = ExtractPatients::read(policy, &found.extract.location, extracts)?;
+    let patients = everybody.as_ref().map(|everybody| &everybody.patients);
+    let read = found.read(&Enforcement::lifted(&Lifted::for_a_whole_table()), patients, today)?;
     read.pins.check()?;
+    everybody.map_or(Ok(()), |everybody| everybody.pins.check())?;
     Ok(Some(read.verified))
 }
 

@@ -12,9 +12,11 @@ mod activation;
 mod activation_codes;
 mod enforcement;
 mod error;
+mod found;
 mod link_rows;
 mod link_tables;
 mod links;
+mod patient_table;
 mod pins;
 mod register;
 mod registers;
@@ -23,6 +25,7 @@ mod seal;
 mod tally;
 mod verify;
 
+use std::path::Path;
 use std::sync::Arc;
 
 pub use error::RegisterError;
@@ -33,14 +36,16 @@ pub use verify::{PolicyRun, VerifiedRegister, read_registers};
 pub(crate) use activation::NotJudged;
 pub(crate) use activation_codes::EarliestCutOffs;
 pub(crate) use enforcement::{Enforcement, SeenPatients, Verdict};
+pub(crate) use patient_table::{PatientTableAt, patients_of};
 pub(crate) use tally::{SegmentTally, TableTally};
 
-use peristyle_policy::patients::KeyType;
+use peristyle_policy::patients::{KeyType, PatientKeyError, PatientSet, TextComparison};
 use peristyle_policy::policy::{CatalogueStatement, RowRule};
 use peristyle_policy::{Lifted, Name};
 
 use crate::connector::ConnectedExtract;
 use crate::error::SourceError;
+use crate::patient_ids::PatientIds;
 use crate::request::{ColumnRequest, ColumnType, TableActivation, TableRequest};
 use activation::ActiveRows;
 use link_tables::ReadLinks;
@@ -81,6 +86,14 @@ impl VerifiedPolicy {
         Self { stamp: "test".into(), enforcement, ..Self::dummy_tables() }
     }
 
+    /// Whether rows of a patient may be seen.
+    #[cfg(test)]
+    pub(crate) fn lets_see(&self, patient: i64) -> bool {
+        let ids = PatientIds::Int(vec![patient].into());
+        let seen = self.enforcement.judge(&ids, &mut SegmentTally::default());
+        seen.is_ok_and(|seen| matches!(seen.verdict(), Verdict::All))
+    }
+
     /// How outputs and logs name the policy: `dummy`, or its own name.
     pub fn stamp(&self) -> &str {
         &self.stamp
@@ -107,6 +120,21 @@ impl VerifiedPolicy {
     /// What patients are known by; `None` where it does not matter.
     pub(crate) fn key_type(&self) -> Option<KeyType> {
         self.enforcement.key_type()
+    }
+
+    /// How texts that are keys are compared.
+    pub(crate) fn text_keys(&self) -> TextComparison {
+        self.enforcement.text_keys()
+    }
+
+    /// Whether records of people may be read under it, so that patients whom the extract does not have do not exist.
+    pub(crate) fn is_of_people(&self) -> bool {
+        self.enforcement.policy.is_some() || !self.enforcement.hides_nobody()
+    }
+
+    /// Files that its registers were read from.
+    pub(crate) fn register_files(&self) -> impl Iterator<Item = &Path> {
+        self.pins.paths()
     }
 
     /// Leave to open a table. Every refusal that a policy can state before files are opened belongs here.
@@ -159,9 +187,12 @@ impl ScanPermit {
             TableActivation::ByPractice(column) => enforcement.at_activated_practices(column),
             _ => enforcement.row_rule(short, stated).map_err(|error| refused(error.to_string()))?,
         };
+        let rows = ActiveRows::of(&rule, enforcement);
         Ok(Self {
-            rows: ActiveRows::of(&rule, enforcement),
+            tells_rows: enforcement.hides_nobody() && rows == ActiveRows::All,
+            rows,
             enforcement: Arc::clone(enforcement),
+            existing: None,
             tally: Arc::new(TableTally::new(&request.name)),
         })
     }
@@ -173,28 +204,54 @@ impl ScanPermit {
 #[derive(Clone, Debug)]
 pub struct ScanPermit {
     enforcement: Arc<Enforcement>,
+    /// Of rows that a definition brings: those of its patients whom the extract has. Others do not exist
+    existing: Option<Arc<PatientSet>>,
     rows: ActiveRows,
+    /// Whether errors may say which row of its file is at fault: nobody may count hidden rows by it
+    tells_rows: bool,
     tally: Arc<TableTally>,
 }
 
 impl ScanPermit {
-    /// Leave to read a register: everybody who is listed must be seen. Its rows go into the policy, and no further.
-    fn to_read_a_register(name: &Arc<str>) -> Self {
-        Self::to_look_at(name)
+    /// Leave to read a register, or the patient table, for a run: everybody who is listed must be seen. Its rows go into
+    /// the policy, and no further.
+    fn to_read_for_a_run(name: &Arc<str>) -> Self {
+        Self { tells_rows: false, ..Self::to_look_at(name) }
     }
 
     /// Leave to look at a table's files for whoever keeps the extract: names, counts and months may leave, and no row.
     pub(crate) fn to_look_at(name: &Arc<str>) -> Self {
         Self {
+            tells_rows: true,
             enforcement: Arc::new(Enforcement::lifted(&Lifted::for_a_whole_table())),
+            existing: None,
             rows: ActiveRows::All,
             tally: Arc::new(TableTally::new(name)),
         }
     }
 
+    /// The same leave for rows of these patients alone: those of the rows' patients whom the extract has.
+    pub(crate) fn for_existing(self, patients: PatientSet) -> Self {
+        Self { existing: Some(Arc::new(patients)), tells_rows: false, ..self }
+    }
+
+    /// Which patients may be seen; counts the rows of the others, for the first rule that hides them.
+    pub(crate) fn judge(&self, ids: &PatientIds, tally: &mut SegmentTally) -> Result<SeenPatients, PatientKeyError> {
+        let mut seen = self.enforcement.judge(ids, tally)?;
+        if let Some(existing) = &self.existing {
+            seen.keep_only(existing, tally)?;
+        }
+        Ok(seen)
+    }
+
     /// Whether nothing is hidden, so that what counts rows gives nothing away.
     pub(crate) fn hides_nothing(&self) -> bool {
-        self.enforcement.hides_nobody() && self.rows == ActiveRows::All
+        self.enforcement.hides_nobody() && self.existing.is_none() && self.rows == ActiveRows::All
+    }
+
+    /// Whether errors may say which row of its file is at fault.
+    pub(crate) fn tells_rows(&self) -> bool {
+        self.tells_rows
     }
 
     /// Which patients' rows may be seen.
@@ -210,7 +267,8 @@ impl ScanPermit {
     /// The column that rows are judged by, where they are: it is read whether or not anybody asks for it.
     pub(crate) fn judged_by(&self) -> Option<ColumnRequest> {
         let (name, column_type) = self.rows.column()?;
-        Some(ColumnRequest { name: Arc::clone(name), column_type, categories: None, required: true, raw: None })
+        let key_texts = (column_type == ColumnType::Str).then(|| self.enforcement.text_keys());
+        Some(ColumnRequest { key_texts, ..ColumnRequest::of(Arc::clone(name), column_type) })
     }
 
     /// Where what was removed is counted.

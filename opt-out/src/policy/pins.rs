@@ -35,6 +35,11 @@ impl Pins {
         self.pinned.extend(other.pinned);
     }
 
+    /// What is pinned.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.pinned.keys().map(PathBuf::as_path)
+    }
+
     /// What a pinned file was.
     pub(super) fn identity(&self, path: &Path) -> Option<&Identity> {
         self.pinned.get(path).map(|(_, identity)| identity)

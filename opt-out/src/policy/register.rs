@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, StringArray};
 use arrow::datatypes::{Date32Type, Int32Type, Int64Type};
 use datafusion::physical_plan::metrics::Count;
 use peristyle_policy::Day;
-use peristyle_policy::patients::KeyType;
+use peristyle_policy::patients::{KeyType, TextComparison, lowered};
 use peristyle_policy::register::{AsOf, Lists, Register, RegisterFormat, RegisterLocation, Scalar, Taking};
 
 use super::ScanPermit;
@@ -15,7 +15,7 @@ use super::error::RegisterError;
 use super::pins::Pins;
 use super::seal::check_seal;
 use crate::conform::{Conformer, Fault, patients};
-use crate::error::SourceError;
+use crate::error::{SourceError, ValueProblem};
 use crate::patient_ids::PatientIds;
 use crate::request::{
     ColumnRequest, ColumnType, FileFormat, Location, PatientKeyColumn, TableActivation, TableRequest,
@@ -30,6 +30,7 @@ pub(super) struct OpenedRegister<'p> {
     register: &'p Register,
     request: TableRequest,
     key: PatientKeyColumn,
+    text_keys: TextComparison,
     permit: ScanPermit,
     paths: Vec<PathBuf>,
     files: Vec<Arc<dyn OpenedFile>>,
@@ -46,8 +47,12 @@ pub(super) struct Opening {
     pub(super) practice_type: ColumnType,
     /// Of a link, the column of the other key
     pub(super) link_column: Option<ColumnRequest>,
+    /// How texts that are keys are compared
+    pub(super) text_keys: TextComparison,
     /// Whether its files must have their digests beside them
     pub(super) sealed: bool,
+    /// Whether errors may say which of its rows is at fault: to whoever keeps it, not to whoever wrote a definition
+    pub(super) tells_rows: bool,
 }
 
 /// Which of the columns that are read is what.
@@ -94,13 +99,7 @@ impl Columns {
             Some(at) if self.wanted.get(at).is_some_and(|known| known.column_type == column_type) => Ok(at),
             Some(_) => Err(RegisterError::ColumnTwice { register: register.id.clone(), column: name.to_owned() }),
             None => {
-                self.wanted.push(ColumnRequest {
-                    name: name.into(),
-                    column_type,
-                    categories: None,
-                    required: true,
-                    raw: None,
-                });
+                self.wanted.push(ColumnRequest::of(name.into(), column_type));
                 Ok(self.wanted.len() - 1)
             }
         }
@@ -108,8 +107,12 @@ impl Columns {
 
     fn of(register: &Register, opening: &Opening) -> Result<Self, RegisterError> {
         let mut columns = Self::default();
+        let as_key = |column: ColumnRequest| {
+            let key_texts = (column.column_type == ColumnType::Str).then_some(opening.text_keys);
+            ColumnRequest { key_texts, ..column }
+        };
         if let Some(link) = &opening.link_column {
-            columns.wanted.push(link.clone());
+            columns.wanted.push(as_key(link.clone()));
             columns.link = Some(0);
         }
         let day = |columns: &mut Self, name: &Option<String>| {
@@ -129,7 +132,9 @@ impl Columns {
             columns.only_where = Some(columns.add(register, &only_where.column, column_type)?);
         }
         if let Lists::Registrations { practice_column, end_column } = &register.lists {
-            columns.practice = Some(columns.add(register, practice_column, opening.practice_type)?);
+            let practice = columns.add(register, practice_column, opening.practice_type)?;
+            columns.wanted.iter_mut().skip(practice).take(1).for_each(|column| *column = as_key(column.clone()));
+            columns.practice = Some(practice);
             columns.end = Some(columns.add(register, end_column, ColumnType::Moment)?);
         }
         Ok(columns)
@@ -164,12 +169,16 @@ impl<'p> OpenedRegister<'p> {
         let paths: Vec<PathBuf> = found.files.iter().map(|file| file.path.to_path_buf()).collect();
         // Pinned before a byte is read, so that a change from here on is noticed.
         let pins = Pins::of(&store, paths.iter().chain(&found.folders).map(PathBuf::as_path))?;
-        let permit = ScanPermit::to_read_a_register(&request.name);
+        let permit = match opening.tells_rows {
+            true => ScanPermit::to_look_at(&request.name),
+            false => ScanPermit::to_read_for_a_run(&request.name),
+        };
         if opening.sealed {
             paths.iter().try_for_each(|path| check_seal(register, path, store.as_ref(), &permit))?;
         }
         let files = found.open(&request, store.as_ref(), &permit).map_err(unusable)?;
-        Ok(Self { register, request, key, permit, paths, files, columns, pins })
+        let text_keys = opening.text_keys;
+        Ok(Self { register, request, key, text_keys, permit, paths, files, columns, pins })
     }
 
     /// The files, and where their bytes come from.
@@ -235,11 +244,11 @@ impl<'p> OpenedRegister<'p> {
         first_row: u64,
         summary: &mut ReadSummary,
     ) -> Result<RegisterRows, SourceError> {
-        let fault = |column: &Arc<str>, fault: Fault| {
-            fault.told(&self.request.name, file.place(), column, |index| Some(first_row + index as u64))
-        };
+        let tells_rows = self.permit.tells_rows();
+        let number = |index: usize| tells_rows.then_some(first_row + index as u64);
+        let fault = |column: &Arc<str>, fault: Fault| fault.told(&self.request.name, file.place(), column, number);
         let key = &self.key;
-        let keys = patients(&raw.patients, key.key_type).map_err(|found| fault(&key.name, found))?;
+        let keys = patients(&raw.patients, key.key_type, &self.text_keys).map_err(|found| fault(&key.name, found))?;
         let mut arrays = Vec::with_capacity(conformers.len());
         for (conformer, column) in conformers.iter_mut().zip(&raw.columns) {
             arrays.push(conformer.conform(column, raw.rows).map_err(|found| fault(conformer.column(), found))?);
@@ -250,9 +259,12 @@ impl<'p> OpenedRegister<'p> {
             self.take_date(&dates, *taking, summary);
         }
         let only_where = self.register.only_where.as_ref().zip(array(self.columns.only_where));
+        let belongs = only_where.map(|(only_where, column)| {
+            equal_to(&column, &only_where.equals).map_err(|found| fault(&only_where.column.as_str().into(), found))
+        });
         Ok(RegisterRows {
             keys,
-            belongs: only_where.map(|(only_where, column)| equal_to(&column, &only_where.equals)),
+            belongs: belongs.transpose()?,
             from: array(self.columns.from),
             until: array(self.columns.until),
             practice: array(self.columns.practice),
@@ -303,19 +315,31 @@ fn file_format(format: RegisterFormat) -> FileFormat {
     }
 }
 
-/// Which rows have the value. NULL is another value.
-fn equal_to(column: &ArrayRef, value: &Scalar) -> BooleanArray {
-    let none = || BooleanArray::from(vec![false; column.len()]);
+/// Which rows have the value. NULL is another value. A text that differs from it in case or in outer white space alone is
+/// a fault: taken for another value, it would take its row out of the register.
+fn equal_to(column: &ArrayRef, value: &Scalar) -> Result<BooleanArray, Fault> {
+    let unexpected = || Fault::UnexpectedArray;
     match value {
-        Scalar::Bool(value) => column
-            .as_boolean_opt()
-            .map_or_else(none, |array| array.iter().map(|found| Some(found == Some(*value))).collect()),
-        Scalar::Int(value) => column
-            .as_primitive_opt::<Int64Type>()
-            .map_or_else(none, |array| array.iter().map(|found| Some(found == Some(*value))).collect()),
-        Scalar::Text(value) => column
-            .as_dictionary_opt::<Int32Type>()
-            .and_then(|dictionary| dictionary.downcast_dict::<arrow::array::StringArray>())
-            .map_or_else(none, |array| array.into_iter().map(|found| Some(found == Some(value.as_str()))).collect()),
+        Scalar::Bool(value) => {
+            let found = column.as_boolean_opt().ok_or_else(unexpected)?;
+            Ok(found.iter().map(|found| Some(found == Some(*value))).collect())
+        }
+        Scalar::Int(value) => {
+            let found = column.as_primitive_opt::<Int64Type>().ok_or_else(unexpected)?;
+            Ok(found.iter().map(|found| Some(found == Some(*value))).collect())
+        }
+        Scalar::Text(value) => {
+            let dictionary = column.as_dictionary_opt::<Int32Type>();
+            let found = dictionary.and_then(|dictionary| dictionary.downcast_dict::<StringArray>());
+            let wanted = lowered(value.trim());
+            let is_value = |(index, found): (usize, Option<&str>)| match found {
+                Some(found) if found == value => Ok(Some(true)),
+                Some(found) if lowered(found.trim()) == wanted => {
+                    Err(Fault::Value { index, problem: ValueProblem::NearlyTheValue })
+                }
+                Some(_) | None => Ok(Some(false)),
+            };
+            found.ok_or_else(unexpected)?.into_iter().enumerate().map(is_value).collect()
+        }
     }
 }

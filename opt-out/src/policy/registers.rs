@@ -40,6 +40,8 @@ pub(super) struct Reading<'a> {
     pub(super) today: Day,
     /// How many registers are read at the same time, at most
     pub(super) threads: usize,
+    /// Whether errors may say which row of a register is at fault
+    pub(super) tells_rows: bool,
 }
 
 /// One register, read and checked.
@@ -177,7 +179,14 @@ impl Reading<'_> {
             Some(PracticeKeyType::Int) | None => (KeyType::Int, ColumnType::Int),
         };
         let key_type = if register.id == RegisterId::Practices { practice_key_type } else { policy.patient_key };
-        let opening = Opening { key_type, practice_type, link_column: None, sealed: true };
+        let opening = Opening {
+            key_type,
+            practice_type,
+            link_column: None,
+            text_keys: policy.text_keys,
+            sealed: true,
+            tells_rows: self.tells_rows,
+        };
         let opened = OpenedRegister::open(register, tables, opening)?;
         let (summary, content, members, digest) = match register.lists {
             Lists::HasOptedOut | Lists::HasNotOptedOut => {

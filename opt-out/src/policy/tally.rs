@@ -28,8 +28,8 @@ pub struct TableRemovals {
     pub rows_passed: u64,
     /// By rule; a rule that removed nothing is not there
     pub removed: BTreeMap<Rule, Removed>,
-    /// Of a linked table: rows of keys that are of no patient whom the extract has, or of more than may have one. What is
-    /// counted as patients are the keys
+    /// Of a linked table, and of rows that a definition brings: rows of keys that are of no patient whom the extract has, or
+    /// of more than may have one. What is counted as patients are the keys
     pub unlinked: Removed,
 }
 

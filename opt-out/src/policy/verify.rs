@@ -10,6 +10,7 @@ use peristyle_policy::{AppliedRules, Day, Digest};
 
 use super::VerifiedPolicy;
 use super::error::RegisterError;
+use super::found::check_found;
 use super::link_tables::{needed, read_links};
 use super::registers::{EnforcedRules, ReadRegisters, Reading};
 use crate::connector::ConnectedExtract;
@@ -61,7 +62,8 @@ impl VerifiedPolicy {
     pub fn verify(run: &PolicyRun<'_>) -> Result<Self, RegisterError> {
         let needed = needed(run.policy, run.extracts, run.asked)?;
         let mut registers = run.rules.registers(run.policy);
-        let reading = Reading { policy: run.policy, tables: run.tables, today: run.today, threads: run.threads };
+        let PolicyRun { policy, tables, today, threads, .. } = *run;
+        let reading = Reading { policy, tables, today, threads, tells_rows: false };
         let read = ReadRegisters::read(&reading, &registers)?;
         let EnforcedRules { enforcement, mut verified, mut pins } = read.enforcement(run.policy, run.rules)?;
         let links = read_links(run, &needed, &enforcement, &mut verified, &mut pins)?;
@@ -72,6 +74,7 @@ impl VerifiedPolicy {
             counts.require_sequence(run.known_counts)?;
             let counted = counted(&registers, &verified);
             counted.iter().try_for_each(|(register, count)| counts.check(register, *count, run.today))?;
+            check_found(run, &enforcement, &mut pins)?;
             counts_sequence = Some(CountsFile::record(run.policy, &counted, run.today)?.sequence());
         }
         // What changed while it was read may be half of each.
@@ -98,7 +101,7 @@ pub fn read_registers(
     tables: &Extract,
     today: Day,
 ) -> Result<Vec<VerifiedRegister>, RegisterError> {
-    let read = ReadRegisters::read(&Reading { policy, tables, today, threads: 1 }, registers)?;
+    let read = ReadRegisters::read(&Reading { policy, tables, today, threads: 1, tells_rows: true }, registers)?;
     read.pins.check()?;
     Ok(read.verified)
 }

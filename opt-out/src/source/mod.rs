@@ -17,6 +17,7 @@ mod partitioned;
 mod partitions;
 mod snapshot;
 mod store;
+mod study;
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::examine::DaySpan;
 use crate::format;
 use crate::patient_ids::PatientId;
 use crate::policy::ScanPermit;
+use crate::problem::{ReadProblem, StudyProblem};
 use crate::request::{ColumnRequest, FileFormat, Location, PatientKeyColumn, TableRequest};
 
 pub(crate) use codes::CodedRows;
@@ -44,6 +46,8 @@ pub(crate) use snapshot::sha256_from;
 #[cfg(test)]
 pub(crate) use store::Entry;
 pub(crate) use store::{FileStore, LocalFiles, Sequential, StoredFile};
+pub use study::StudyFiles;
+pub(crate) use study::StudyFolder;
 
 /// A column as a reader finds it.
 #[derive(Clone, Debug)]
@@ -221,13 +225,18 @@ pub(crate) struct TableSource {
     pub(crate) files: Vec<Arc<dyn OpenedFile>>,
 }
 
+/// Where files may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places<'a> {
+    /// Those of an extract's tables
+    pub(crate) directory: Option<&'a SourceDirectory>,
+    /// Those that a definition names
+    pub(crate) study: Option<&'a StudyFolder>,
+}
+
 impl TableSource {
     /// Finds a table's files and reads their heads, blocking.
-    pub(crate) fn open(
-        request: &TableRequest,
-        directory: Option<&SourceDirectory>,
-        permit: &ScanPermit,
-    ) -> Result<Self, SourceError> {
+    pub(crate) fn open(request: &TableRequest, places: Places<'_>, permit: &ScanPermit) -> Result<Self, SourceError> {
         request.check()?;
         let (format, files) = match &request.location {
             Location::Given(batch) => {
@@ -236,10 +245,16 @@ impl TableSource {
             }
             Location::File { path, format } => {
                 let found = FoundFiles::of_file(path, *format);
-                (Some(*format), found.open(request, &LocalFiles, permit)?)
+                let study = places.study.ok_or_else(|| SourceError::Unreadable {
+                    table: Arc::clone(&request.name),
+                    file: path.as_path().into(),
+                    kind: ReadProblem::Study(StudyProblem::NoFolder),
+                })?;
+                (Some(*format), found.open(request, study, permit)?)
             }
             Location::Table(name) => {
-                let directory = directory.ok_or_else(|| SourceError::NoSource { table: Arc::clone(&request.name) })?;
+                let directory =
+                    places.directory.ok_or_else(|| SourceError::NoSource { table: Arc::clone(&request.name) })?;
                 let found = directory.find(&request.name, name)?;
                 (Some(found.format), found.open(request, directory.store().as_ref(), permit)?)
             }
@@ -252,6 +267,15 @@ impl TableSource {
             format,
             files,
         })
+    }
+
+    /// All segments of its files, in the order of its rows.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = SegmentRef> {
+        let of_file = |file: &Arc<dyn OpenedFile>| {
+            let file = Arc::clone(file);
+            (0..file.segments().len()).map(move |segment| SegmentRef { file: Arc::clone(&file), segment })
+        };
+        self.files.iter().flat_map(of_file)
     }
 }
 

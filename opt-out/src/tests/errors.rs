@@ -51,7 +51,8 @@ fn tables_that_are_not_there() {
     let escaping = TableRequest { location: Location::Table("../patients".into()), ..request("") };
     let nowhere = Enclave::open_tables("/nowhere/at/all", VerifiedPolicy::dummy_tables(), options());
     let without = Enclave::without_tables(VerifiedPolicy::dummy_tables(), EnclaveOptions::default()).unwrap();
-    let lost = file("/nowhere/rows.csv".into(), "");
+    let in_study = Enclave::without_tables(VerifiedPolicy::dummy_tables(), empty.options()).unwrap();
+    let lost = |path: &str| run(&in_study, &file(path.into(), ""), None).unwrap_err();
     let found = texts(vec![
         ("no directory", nowhere.unwrap_err().to_string()),
         ("no directory given", run(&without, &request(""), None).unwrap_err()),
@@ -64,7 +65,9 @@ fn tables_that_are_not_there() {
         ("folder in folder", nested.error(&request(""))),
         ("unknown ending", unknown.error(&request(""))),
         ("name with a path", Tables::new().error(&escaping)),
-        ("file not there", run(&without, &lost, None).unwrap_err()),
+        ("file not there", lost("rows.csv")),
+        ("file elsewhere", lost("/nowhere/rows.csv")),
+        ("file without a folder of the study", run(&without, &file("rows.csv".into(), ""), None).unwrap_err()),
     ]);
     insta::assert_snapshot!(found);
 }

@@ -21,7 +21,7 @@ use parquet::file::properties::WriterProperties;
 
 use crate::{
     Categories, ColumnRequest, ColumnType, Enclave, EnclaveOptions, FileFormat, Location, PatientKeyColumn,
-    SourceError, TableActivation, TableRequest, VerifiedPolicy,
+    SourceError, StudyFiles, TableActivation, TableRequest, VerifiedPolicy,
 };
 
 /// A directory of tables that lasts as long as the test.
@@ -74,7 +74,13 @@ impl Tables {
     }
 
     pub(super) fn enclave(&self) -> Enclave {
-        self.enclave_with(VerifiedPolicy::dummy_tables(), options())
+        self.enclave_with(VerifiedPolicy::dummy_tables(), self.options())
+    }
+
+    /// Options by which files that a definition names are in this folder.
+    pub(super) fn options(&self) -> EnclaveOptions {
+        let study = StudyFiles { root: Some(self.path().to_path_buf()), kept: Vec::new() };
+        EnclaveOptions { study, ..options() }
     }
 
     pub(super) fn enclave_with(&self, policy: VerifiedPolicy, options: EnclaveOptions) -> Enclave {
@@ -169,13 +175,8 @@ pub(super) fn one_row(columns: &str) -> TableRequest {
 
 fn column(written: &str) -> ColumnRequest {
     let (name, kind) = written.split_once(':').unwrap();
-    ColumnRequest {
-        name: name.into(),
-        column_type: column_type(kind.trim_end_matches('!')),
-        categories: None,
-        required: kind.ends_with('!'),
-        raw: None,
-    }
+    let required = kind.ends_with('!');
+    ColumnRequest { required, ..ColumnRequest::of(name.into(), column_type(kind.trim_end_matches('!'))) }
 }
 
 fn column_type(kind: &str) -> ColumnType {
@@ -275,6 +276,15 @@ fn write_parquet(path: &Path, rows: &RecordBatch, how: Written) {
     }
     let file = File::create(path).unwrap();
     let mut writer = ArrowWriter::try_new(file, rows.schema(), Some(properties.build())).unwrap();
+    writer.write(rows).unwrap();
+    writer.close().unwrap();
+}
+
+/// Parquet with dictionaries and zstd.
+pub(super) fn write_compressed(path: &Path, rows: &RecordBatch) {
+    let properties = WriterProperties::builder().set_compression(parquet::basic::Compression::ZSTD(Default::default()));
+    let mut writer =
+        ArrowWriter::try_new(File::create(path).unwrap(), rows.schema(), Some(properties.build())).unwrap();
     writer.write(rows).unwrap();
     writer.close().unwrap();
 }

@@ -7,7 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::*;
 
 use super::fixtures::*;
-use crate::{Categories, Enclave, EnclaveOptions, VerifiedPolicy};
+use crate::{Categories, Enclave, VerifiedPolicy};
 
 const ROWS: &str = "
 patient_id:int sex:str    born:date  smoker:bool bmi:float visits:int note:str
@@ -62,8 +62,8 @@ fn a_folder_of_files_is_one_table() {
 fn rows_at_hand_and_single_files_go_the_same_way() {
     let tables = Tables::new();
     tables.put_rows("rows.arrow", &rows(ROWS), Written::default());
-    let enclave = Enclave::without_tables(VerifiedPolicy::dummy_tables(), EnclaveOptions::default()).unwrap();
-    let by_file = run(&enclave, &file(tables.path().join("rows.arrow"), COLUMNS), None).unwrap();
+    let enclave = Enclave::without_tables(VerifiedPolicy::dummy_tables(), tables.options()).unwrap();
+    let by_file = run(&enclave, &file("rows.arrow".into(), COLUMNS), None).unwrap();
     let by_hand = run(&enclave, &given(rows(ROWS), COLUMNS), None).unwrap();
     assert_eq!(
         (sorted(by_file), sorted(by_hand)),

@@ -14,7 +14,7 @@ use datafusion::prelude::{SessionContext, ident, lit};
 use super::fixtures::*;
 use crate::guarded_table::GuardedTable;
 use crate::leaf_rule::OnlyGuardedLeaves;
-use crate::source::Extract;
+use crate::source::{Extract, Places};
 use crate::{SourceError, VerifiedPolicy};
 
 fn two_patients() -> Tables {
@@ -88,7 +88,8 @@ fn guarded(tables: &Tables) -> GuardedTable {
     let directory = Extract::from(tables.path()).open().unwrap();
     let wanted = request("code:str a:int");
     let policy = VerifiedPolicy::permitting([1]);
-    GuardedTable::open(&policy, &wanted, Some(&directory), &options()).unwrap()
+    let places = Places { directory: Some(&directory), study: None };
+    GuardedTable::open(&policy, &wanted, places, &options()).unwrap()
 }
 
 /// Rows of a query over the guarded table, planned with DataFusion's own settings: nothing must hang on ours.

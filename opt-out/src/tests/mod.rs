@@ -6,6 +6,7 @@ mod errors;
 pub(crate) mod fixtures;
 mod formats;
 mod guard;
+mod keys;
 mod linked;
 mod moments;
 mod order;

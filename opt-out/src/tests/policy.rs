@@ -267,8 +267,8 @@ fn keys_of_every_type() {
         let rules: Vec<(&str, &str)> = rules.iter().map(|(rule, text)| (*rule, text.as_str())).collect();
         let listed = format!("patient:{kind} of:date\n2 2026-06-15\n");
         let place = Place::new(&policy_text(key, &rules, ""), &[("type_one.parquet", &listed)]);
-        let lines = format!("person:{kind} a:int\n1 10\n2 20\n2 21\n3 30\n");
-        let patient_key = PatientKeyColumn::of("person".into(), key_type);
+        let lines = format!("patient_id:{kind} a:int\n1 10\n2 20\n2 21\n3 30\n");
+        let patient_key = PatientKeyColumn::of("patient_id".into(), key_type);
         let wanted = TableRequest { patient_key: Some(patient_key), ..request("a:int") };
         for format in FORMATS {
             if key_type == KeyType::Bytes16 && FileFormat::of_path(Path::new(format)).unwrap() >= FileFormat::Csv {
@@ -292,13 +292,50 @@ fn keys_of_every_type() {
     }
 }
 
+/// A place with a Type 1 register in which patients 2 and 77 are, and a patient table of 1, 2 and 3.
+fn three_patients(rules: &[(&str, &str)], tables: &str) -> Place {
+    let text = policy_text("int", rules, tables);
+    let place = Place::new(&text, &[("type_one.parquet", "patient:int of:date\n2 2026-06-15\n77 2026-06-15\n")]);
+    place.tables.put_rows("patients.csv", &patients([1, 2, 3]), Written::default());
+    place
+}
+
 #[test]
-fn patients_that_a_definition_brings_are_judged_as_well() {
-    let rules = [("type_one", type_one("has_opted_out"))];
-    let rules: Vec<(&str, &str)> = rules.iter().map(|(rule, text)| (*rule, text.as_str())).collect();
-    let place =
-        Place::new(&policy_text("int", &rules, ""), &[("type_one.parquet", "patient:int of:date\n2 2026-06-15\n")]);
-    let enclave = place.tables.enclave_with(place.verify("[]").unwrap(), options());
-    assert_eq!(run(&enclave, &given(patients([1, 2, 3]), ""), None).unwrap(), ["1", "3"]);
+fn patients_whom_only_a_definition_brings_do_not_exist() {
+    let (out, not_out) = (type_one("has_opted_out"), type_one("has_not_opted_out"));
+    for (lists, permissions, expected) in
+        [(&out, "[]", vec!["1", "3"]), (&not_out, "[]", vec!["2"]), (&out, "[\"include_t1oo\"]", vec!["1", "2", "3"])]
+    {
+        let (place, study) = (three_patients(&[("type_one", lists)], ""), Tables::new());
+        let enclave = place.tables.enclave_with(place.verify(permissions).unwrap(), study.options());
+        // Of 10,000 patients that somebody made up, those whom the extract has.
+        let brought = given(patients(1..=10_000), "");
+        assert_eq!(run(&enclave, &brought, None).unwrap(), expected, "{lists} {permissions}");
+        study.put_rows("rows.csv", &patients(1..=10_000), Written::default());
+        let brought = file("rows.csv".into(), "");
+        assert_eq!(run(&enclave, &brought, None).unwrap(), expected, "{lists} {permissions}");
+        assert!(enclave.source_files().unwrap().iter().any(|file| file.name == "patients.csv"));
+    }
     assert_eq!(ColumnType::Day.arrow_type(), ColumnType::Date.arrow_type());
+}
+
+#[test]
+fn where_nobody_says_who_is_a_patient_a_definition_brings_nobody() {
+    let place = three_patients(&[("type_one", &type_one("has_opted_out"))], "");
+    fs::remove_file(place.tables.path().join("patients.csv")).unwrap();
+    let enclave = place.tables.enclave_with(place.verify("[]").unwrap(), place.tables.options());
+    insta::assert_snapshot!(run(&enclave, &given(patients([1]), ""), None).unwrap_err());
+}
+
+#[test]
+fn a_definition_reads_no_file_of_the_extract() {
+    let place = three_patients(&[("type_one", &type_one("has_opted_out"))], "");
+    let enclave = place.tables.enclave_with(place.verify("[]").unwrap(), place.tables.options());
+    // The study's folder is the extract's here: whatever is in it is kept from the study.
+    let refused = ["patients.csv", "type_one.parquet", "../patients.csv", "/etc/passwd"].map(|path| {
+        let path = std::path::PathBuf::from(path);
+        let request = TableRequest { location: Location::File { path, format: FileFormat::Csv }, ..request("") };
+        run(&enclave, &request, None).unwrap_err()
+    });
+    insta::assert_snapshot!(refused.join("\n"));
 }

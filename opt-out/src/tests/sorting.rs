@@ -34,6 +34,7 @@ fn a_sort_that_spills_yields_every_row_in_order_and_leaves_nothing_behind() {
         batch_rows: 1024,
         memory_limit_bytes: Some(6 << 20),
         spill_directory: Some(spill.path().to_path_buf()),
+        ..options()
     };
     let enclave = tables.enclave_with(VerifiedPolicy::dummy_tables(), options);
     let wanted = request("code:str a:int");

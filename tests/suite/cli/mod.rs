@@ -17,6 +17,7 @@ mod runs;
 mod sandbox;
 mod sources;
 mod stores;
+mod study_files;
 
 pub(crate) use sandbox::{Sandbox, binary};
 mod two_sources;

@@ -48,7 +48,7 @@ lists = "has_opted_out"
 key_column = "patient"
 least_count = 1
 greatest_fall_percent = 20
-least_found_percent = 50
+least_found_percent = 0
 max_age_days = 2
 as_of = { file_modified = true }
 
@@ -64,7 +64,7 @@ key_column = "patient"
 least_count = 5
 greatest_fall_percent = 20
 greatest_rise_percent = 20
-least_found_percent = 50
+least_found_percent = 0
 max_age_days = 2
 as_of = { file_modified = true }
 
@@ -91,7 +91,7 @@ practice_column = "practice"
 end_column = "ended"
 least_count = 5
 greatest_fall_percent = 20
-least_found_percent = 50
+least_found_percent = 0
 max_age_days = 2
 as_of = { file_modified = true }
 

@@ -13,7 +13,7 @@ use peristyle_opt_out::{Enclave, VerifiedPolicy};
 use crate::args::Explain;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::governed::{Request, words};
+use crate::governed::{Request, kept_from_studies, needs_root, words};
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::source_file::SourceFile;
@@ -59,7 +59,11 @@ fn under_policy(command: &Explain, place: &SourceFile, settings: &Settings) -> R
     let extracts = place.extracts()?;
     let tables = questions.iter().flat_map(|question| question.tables(definition)).collect();
     let policy = clearance.verify(place, &extracts, &tables, known_counts, settings.threads())?;
-    let enclave = place.open(extracts, policy, settings.enclave())?;
+    for question in &questions {
+        needs_root(question, definition, settings)?;
+    }
+    let kept = kept_from_studies(place, &command.source, clearance.policy);
+    let enclave = place.open(extracts, policy, settings.enclave_under_policy(kept))?;
     settings.runtime()?.block_on(explained(definition, &enclave, false, settings))
 }
 
@@ -78,20 +82,20 @@ async fn explained(
     analyze: bool,
     settings: &Settings,
 ) -> Result<String, Failure> {
-    let (root, options) = (settings.root(), settings.execution());
+    let options = settings.execution();
     let mut text = String::new();
     let with_measures = matches!(definition.measures, Some(Ok(_)));
     let with_dataset = matches!(definition.dataset, Some(Ok(_)));
     if with_dataset || !with_measures {
         let dataset = definition::dataset(definition)?;
-        let plan = peristyle_execution::dataset_plan(definition, dataset, enclave, &root, &options).await?;
+        let plan = peristyle_execution::dataset_plan(definition, dataset, enclave, &options).await?;
         text.push_str(&section("Dataset", &plan, enclave, analyze).await?);
     } else if let Some(Err(error)) = &definition.dataset {
         text.push_str(&format!("Dataset\n\n{error}\n\n"));
     }
     if with_measures {
         let measures = definition::measures(definition)?;
-        let plan = peristyle_execution::measures_plan(definition, measures, enclave, &root, &options).await?;
+        let plan = peristyle_execution::measures_plan(definition, measures, enclave, &options).await?;
         text.push_str(&section("Measures", &plan, enclave, analyze).await?);
     } else if let Some(Err(error)) = &definition.measures {
         text.push_str(&format!("Measures\n\n{error}\n\n"));

@@ -140,7 +140,7 @@ impl Setting {
     ) -> Result<Vec<Vec<RecordBatch>>, Failure> {
         let wanted = definition::dataset(definition)?;
         let options = settings.execution();
-        let plan = peristyle_execution::dataset_plan(definition, wanted, enclave, &self.root, &options).await?;
+        let plan = peristyle_execution::dataset_plan(definition, wanted, enclave, &options).await?;
         let mut answers = vec![Vec::new(); wanted.events.len() + 1];
         run::stream(&plan, enclave, |batch| {
             for (answer, batch) in answers.iter_mut().zip(dataset::split(&batch, &wanted.events)?) {
@@ -160,7 +160,7 @@ impl Setting {
     ) -> Result<Vec<Vec<RecordBatch>>, Failure> {
         let wanted = definition::measures(definition)?;
         let options = settings.execution();
-        let plan = peristyle_execution::measures_plan(definition, wanted, enclave, &self.root, &options).await?;
+        let plan = peristyle_execution::measures_plan(definition, wanted, enclave, &options).await?;
         let mut answer = Vec::new();
         run::stream(&plan, enclave, |batch| {
             answer.push(measures::finish(&batch, DisclosureControl::Off)?);

@@ -132,7 +132,7 @@ impl Case<'_> {
                 Physical::Str => ColumnType::Str,
             };
             // Recorded rows hold values that the catalogue's categories do not: they are not checked here.
-            ColumnRequest { name: name.as_str().into(), column_type, categories: None, required: true, raw: None }
+            ColumnRequest::of(name.as_str().into(), column_type)
         };
         let name = format!("{}.{}", wanted.module, wanted.name);
         let request = TableRequest {
@@ -189,7 +189,7 @@ impl Case<'_> {
         let asked = Question::Dataset(dataset).tables(&definition);
         let enclave = self.enclave(self.verified(permissions, &asked)?)?;
         let options = self.settings.execution();
-        let plan = peristyle_execution::dataset_plan(&definition, dataset, &enclave, self.folder, &options).await?;
+        let plan = peristyle_execution::dataset_plan(&definition, dataset, &enclave, &options).await?;
         let columns = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
         let mut answer = Vec::new();
         run::stream(&plan, &enclave, |batch| {

@@ -16,12 +16,15 @@
 
 mod clearance;
 mod evidence;
+mod kept;
 mod request;
 pub(crate) mod words;
 
 use peristyle_audit::{Ledger, OpenRun, Receipt};
+use peristyle_model::Definition;
 use peristyle_outputs::{OutputTarget, SealedTables, WrittenTable};
 
+pub(crate) use self::kept::kept_from_studies;
 pub(crate) use self::request::{Request, load_policy};
 
 use self::evidence::Evidence;
@@ -32,7 +35,7 @@ use crate::panics;
 use crate::run::{self, Audience};
 use crate::settings::Settings;
 use crate::source_file::SourceFile;
-use crate::study::{Asked, Study};
+use crate::study::{Question, Study};
 
 /// Runs a study under the policy of `place`.
 pub(crate) fn run(
@@ -50,7 +53,7 @@ pub(crate) fn run(
     let ledger = Ledger::open(&place.ledger)?;
     let open = ledger.begin(request.start(study.asked.activity())?)?;
     let mut evidence = Evidence::default();
-    let answered = carry_out(&request, study.asked, place, target, settings, open.known_counts(), &mut evidence);
+    let answered = carry_out(&request, study, place, target, settings, open.known_counts(), &mut evidence);
     let answered = if panics::happened() { Err(panicked()) } else { answered };
     let (sealed, receipt) = record(open, evidence, answered)?;
     publish(sealed, &receipt)
@@ -60,7 +63,7 @@ pub(crate) fn run(
 /// fails.
 fn carry_out(
     request: &Request,
-    asked: Asked,
+    study: &Study<'_>,
     place: &SourceFile,
     target: OutputTarget,
     settings: &Settings,
@@ -68,16 +71,19 @@ fn carry_out(
     evidence: &mut Evidence,
 ) -> Result<SealedTables, Failure> {
     let definition = request.definition()?;
-    let question = asked.of(definition)?;
+    let question = study.asked.of(definition)?;
     let clearance = request.clear(&[question])?;
     clearance.announce(settings.log_format);
+    needs_root(&question, definition, settings)?;
     let interruption = Interruption::watch()?;
     let extracts = place.extracts()?;
     let policy = clearance.verify(place, &extracts, &question.tables(definition), known_counts, settings.threads())?;
     evidence.take_policy(&policy, clearance.policy)?;
     interruption.check()?;
 
-    let enclave = place.open(extracts, policy, settings.enclave())?;
+    let mut kept = kept_from_studies(place, study.source, clearance.policy);
+    kept.extend(kept::answer_files(&target, &question));
+    let enclave = place.open(extracts, policy, settings.enclave_under_policy(kept))?;
     let runtime = settings.runtime()?;
     let metadata = clearance.metadata();
     let audience = Audience::Researchers;
@@ -91,6 +97,16 @@ fn carry_out(
     enclave.policy().check_pins()?;
     interruption.check()?;
     Ok(sealed)
+}
+
+/// Under a policy, the folder of a definition's own files is named, not assumed.
+pub(crate) fn needs_root(question: &Question<'_>, definition: &Definition, settings: &Settings) -> Result<(), Failure> {
+    if settings.root.is_some() || !question.reads_files(definition) {
+        return Ok(());
+    }
+    let message =
+        "the definition reads a file of its own, and under a policy such files are read from a folder that is named";
+    Err(Failure::new(ExitStatus::Arguments, message).help("name the study's folder with --root DIR"))
 }
 
 /// Records how the run ended. Only a run that was answered and recorded as that gives its answer back.

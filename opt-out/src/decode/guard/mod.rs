@@ -80,7 +80,7 @@ impl<'a> Guard<'a> {
     pub(super) fn decide(&mut self, raw: &RawBatch) -> Result<(Piece, Option<Mask>), SourceError> {
         self.metrics.rows_read.add(raw.rows);
         self.metrics.batches.add(1);
-        let numbers = self.task.permit.hides_nothing().then_some(raw.first_row);
+        let numbers = self.task.permit.tells_rows().then_some(raw.first_row);
         let permitted = self.permitted(raw, numbers)?;
         let span = if self.task.ordered { self.verify_order(&permitted, numbers)? } else { None };
         let by_entry = self.by_entry(raw)?;

@@ -99,7 +99,7 @@ impl Guard<'_> {
             self.tally.read(raw.rows, raw.rows);
             return Ok(Permitted::all(Some(ids), raw.rows));
         }
-        let judged = permit.enforcement().judge(&ids, &mut self.tally);
+        let judged = permit.judge(&ids, &mut self.tally);
         let seen = judged.map_err(|error| self.refused(&error))?;
         let verdict = match self.columns.judged_by {
             Some(column) => {
@@ -144,7 +144,7 @@ impl Guard<'_> {
 
     fn ids(&self, key: &PatientKeyColumn, raw: &RawBatch, numbers: Option<u64>) -> Result<PatientIds, SourceError> {
         let number = |index| numbers.map(|first| first + index as u64);
-        patients(&raw.patients, key.key_type)
+        patients(&raw.patients, key.key_type, &self.task.permit.enforcement().text_keys())
             .map_err(|fault| fault.told(&self.task.source.table, self.place, &key.name, number))
     }
 

@@ -19,7 +19,8 @@ type Faults = BTreeMap<(String, String), String>;
 /// Looks at the extract of a source.
 pub(super) fn find(place: &SourceFile, manifest: &Manifest, policy: Option<&Policy>) -> Result<Findings, Failure> {
     let connector = &manifest.connector;
-    let (reports, unread) = examine(&place.extract, &connector.wanted_tables())?;
+    let text_keys = policy.map(|policy| policy.text_keys).unwrap_or_default();
+    let (reports, unread) = examine(&place.extract, &connector.wanted_tables(), &text_keys)?;
     let links: Vec<&str> = connector.links.values().map(|link| &*link.table).collect();
     let mut findings = Findings { unread: without_registers(unread, policy, &links), ..Findings::default() };
     let known: Vec<&str> = connector.raw.keys().map(|name| &**name).collect();

@@ -23,7 +23,8 @@ pub(super) fn find(place: &SourceFile, policy: Option<&Policy>) -> Result<Findin
         by_name.entry(Arc::clone(&schema.table)).or_default().push((schema, request));
     }
     let wanted: Vec<WantedTable> = by_name.iter().map(|(name, tables)| wanted(name, tables)).collect();
-    let (reports, unread) = examine(&place.extract, &wanted)?;
+    let text_keys = policy.map(|policy| policy.text_keys).unwrap_or_default();
+    let (reports, unread) = examine(&place.extract, &wanted, &text_keys)?;
     let mut findings = Findings { unread: without_registers(unread, policy, &[]), ..Findings::default() };
     let known: Vec<&str> = by_name.keys().map(|name| &**name).collect();
     findings.warnings.extend(unknown_layouts(place, policy, &known));

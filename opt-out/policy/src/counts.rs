@@ -90,8 +90,8 @@ pub enum CountsError {
     Busy { path: PathBuf, waited_s: u64 },
     /// The lock's file is of another account, or others can open it, so that they could hold it
     #[error(
-        "the lock of the counts, `{}`, is {whose}, who could hold up every run by it: remove it while no run is under way; \
-         the next run makes it anew",
+        "the lock of the counts, `{}`, is {whose}, which could hold up every run by it: remove it while no run is under \
+         way; the next run makes it anew",
         path.display()
     )]
     LockOfOthers { path: PathBuf, whose: &'static str },

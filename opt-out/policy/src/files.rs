@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,10 +33,17 @@ pub enum FileFault {
     System(io::ErrorKind),
 }
 
-impl From<io::Error> for FileFault {
-    fn from(error: io::Error) -> Self {
+impl FileFault {
+    /// What an error of [`open_regular`], or of reading, comes to.
+    pub fn of(error: &io::Error) -> Self {
         let is_no_file = error.get_ref().is_some_and(|inner| inner.is::<NotAFile>());
         if is_no_file { FileFault::NotAFile } else { FileFault::System(error.kind()) }
+    }
+}
+
+impl From<io::Error> for FileFault {
+    fn from(error: io::Error) -> Self {
+        Self::of(&error)
     }
 }
 
@@ -134,7 +141,10 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Puts a new file in the place of the old one, so that whoever looks finds either of them, whole. Its content has reached
 /// the disk when this returns; its name may not have, so that a crash may bring the old file back.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// Those of the operating system. The old file is then still there.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = beside(path, ".new");
     // One that a crash left. It is removed and not written over, so that no link that somebody put there is followed.
     match fs::remove_file(&new) {
@@ -146,20 +156,50 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Brings the names in a file's folder to the disk.
-pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// Those of the operating system.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 
 /// The folder that a file lies in.
-pub(crate) fn folder_of(path: &Path) -> &Path {
+pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A path beside a file: its own with an ending put on.
-pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+pub fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
+}
+
+/// The way from the folder of one file to another file, with links in their folders followed: the same however the two
+/// paths are written, and wherever what holds both of them is moved to. The files need not be there.
+///
+/// # Errors
+/// The folder that cannot be found.
+pub(crate) fn way_between(from: &Path, to: &Path) -> Result<PathBuf, FolderFault> {
+    let folder = |path: &Path| {
+        let folder = folder_of(path);
+        fs::canonicalize(folder).map_err(|error| FolderFault { path: folder.to_owned(), kind: error.kind() })
+    };
+    let (target, base) = (folder(to)?, folder(from)?);
+    let shared = target.components().zip(base.components()).take_while(|(to, from)| to == from).count();
+    let up = base.components().skip(shared).map(|_| Component::ParentDir);
+    let way: PathBuf = up.chain(target.components().skip(shared)).collect();
+    Ok(way.join(to.file_name().unwrap_or_default()))
+}
+
+/// A folder that cannot be found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the folder `{}` cannot be found ({kind})", path.display())]
+pub struct FolderFault {
+    /// The folder
+    pub path: PathBuf,
+    /// What the operating system said
+    pub kind: io::ErrorKind,
 }
 
 #[cfg(test)]
@@ -205,6 +245,27 @@ mod tests {
             let itself = open_regular_itself(OpenOptions::new().read(true), &path(name));
             assert_eq!(itself.is_err(), fault.is_some() || is_link, "{name}");
         }
+    }
+
+    #[test]
+    fn the_way_is_the_same_however_paths_are_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["place/state", "place/audit", "elsewhere/deep"] {
+            fs::create_dir_all(path(name)).unwrap();
+        }
+        symlink(path("place"), path("link")).unwrap();
+        for (from, to, way) in [
+            ("place/state/counts.json", "place/audit/l.jsonl", "../audit/l.jsonl"),
+            ("place/audit/../state/counts.json", "link/audit/l.jsonl", "../audit/l.jsonl"),
+            ("place/counts.json", "place/l.jsonl", "l.jsonl"),
+            ("place/state/counts.json", "elsewhere/deep/l.jsonl", "../../elsewhere/deep/l.jsonl"),
+            ("place/counts.json", "place/audit/l.jsonl", "audit/l.jsonl"),
+        ] {
+            assert_eq!(way_between(&path(from), &path(to)), Ok(PathBuf::from(way)), "{to} from {from}");
+        }
+        let absent = FolderFault { path: path("absent"), kind: io::ErrorKind::NotFound };
+        assert_eq!(way_between(&path("place/counts.json"), &path("absent/l.jsonl")), Err(absent));
     }
 
     #[test]

@@ -8,9 +8,8 @@
 //! One file of counts may keep several ledgers. Each goes by its path from the folder of that file, so that a place that
 //! is moved as a whole stays as it is.
 
-use std::fs::{self, File};
-use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use hmac::Mac;
 use serde::{Deserialize, Serialize};
@@ -18,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::{Content, CountsError, hmac, lock, read, terms};
 use crate::digest::{Canonical, Digest};
-use crate::files::folder_of;
+use crate::files::{FolderFault, folder_of, sync_folder_of, way_between};
 use crate::policy::Policy;
 use crate::secret_file::{self, Secret, SecretFileError, SecretKind};
 
@@ -59,17 +58,36 @@ pub enum SealError {
     #[error(transparent)]
     Key(#[from] SecretFileError),
     /// The folder of the ledger or of the counts
-    #[error("the folder `{}` cannot be found ({kind})", path.display())]
-    Folder { path: PathBuf, kind: io::ErrorKind },
-    /// The counts name ledgers in JSON
-    #[error("`{}`: the path of an audit ledger under a policy must be text in UTF-8", path.display())]
+    #[error(transparent)]
+    Folder(#[from] FolderFault),
+    /// Ledgers and counts name each other in JSON
+    #[error("`{}`: paths of an audit ledger, of counts and of their key must be text in UTF-8", path.display())]
     NotText { path: PathBuf },
+}
+
+/// Where counts and key are, as a ledger notes it: by their ways from its folder.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CountsNote {
+    /// The sealed counts
+    pub counts: String,
+    /// Their key
+    pub key: String,
+}
+
+impl CountsNote {
+    /// The files, for the ledger that has the note.
+    pub fn files(&self, ledger: &Path) -> CountsFiles {
+        let folder = folder_of(ledger);
+        CountsFiles { file: folder.join(&self.counts), key_file: folder.join(&self.key) }
+    }
 }
 
 /// The key of a ledger's lines, and the way to its kept head. Wiped from memory when dropped.
 pub struct LedgerSeal {
     files: CountsFiles,
-    /// The ledger's path from the folder of the counts
+    note: CountsNote,
+    /// The ledger's way from the folder of the counts
     ledger: String,
     key: Secret,
     line_key: Secret,
@@ -82,14 +100,21 @@ impl LedgerSeal {
     /// [`SealError`]
     pub fn open(files: CountsFiles, ledger: &Path) -> Result<Self, SealError> {
         let key = secret_file::open(SecretKind::CountsKey, &files.key_file)?;
-        let ledger = path_from_counts(ledger, &files.file)?;
+        let counts = named_way(ledger, &files.file)?;
+        let note = CountsNote { counts, key: named_way(ledger, &files.key_file)? };
+        let ledger = named_way(&files.file, ledger)?;
         let line_key = derived(&key, "peristyle ledger 1");
-        Ok(Self { files, ledger, key, line_key })
+        Ok(Self { files, note, ledger, key, line_key })
     }
 
     /// The counts, and the key.
     pub fn files(&self) -> &CountsFiles {
         &self.files
+    }
+
+    /// Where they are, for the ledger to note.
+    pub fn note(&self) -> &CountsNote {
+        &self.note
     }
 
     /// SHA-256 over the name that the counts know the ledger by. It stands in every line, so that a line of another ledger
@@ -100,13 +125,12 @@ impl LedgerSeal {
         canonical.digest()
     }
 
-    /// The same key for another ledger: a copy is held to what is kept of the original.
+    /// The same key for a copy of a ledger, which is held to what is kept of the original.
     ///
     /// # Errors
     /// As [`LedgerSeal::open`].
     pub fn for_copy_of(self, original: &Path) -> Result<Self, SealError> {
-        let ledger = path_from_counts(original, &self.files.file)?;
-        Ok(Self { ledger, ..self })
+        Self::open(self.files, original)
     }
 
     /// The MAC of a line: HMAC-SHA256 over `parts`, one after another.
@@ -154,6 +178,17 @@ pub struct LockedHead<'s> {
 }
 
 impl LockedHead<'_> {
+    /// Keeps the first head of a ledger that the counts do not know yet: on the disk when this returns, since from then on
+    /// they must know it.
+    ///
+    /// # Errors
+    /// As [`LockedHead::keep`].
+    pub fn keep_first(&self, head: LedgerHead) -> Result<(), CountsError> {
+        self.keep(head)?;
+        let path = &self.seal.files.file;
+        sync_folder_of(path).map_err(|error| CountsError::Unwritable { path: path.clone(), kind: error.into() })
+    }
+
     /// Keeps the ledger's last line. Its name is not brought to the disk: after a crash of the machine the one before may
     /// be kept, which is behind the ledger, as it may be.
     ///
@@ -173,27 +208,16 @@ fn derived(key: &Secret, purpose: &str) -> Secret {
     Zeroizing::new(hmac(key, &[label.as_bytes()]).finalize().into_bytes().into())
 }
 
-/// The way from the folder of the counts to the ledger, with links in its folders followed: the same however the two
-/// paths are written.
-fn path_from_counts(ledger: &Path, counts: &Path) -> Result<String, SealError> {
-    let folder = |path: &Path| {
-        let folder = folder_of(path);
-        let missing = |error: io::Error| SealError::Folder { path: folder.to_owned(), kind: error.kind() };
-        fs::canonicalize(folder).map_err(missing)
-    };
-    let not_text = || SealError::NotText { path: ledger.to_owned() };
-    let name = ledger.file_name().ok_or_else(not_text)?;
-    let (to, from) = (folder(ledger)?, folder(counts)?);
-    let shared = to.components().zip(from.components()).take_while(|(to, from)| to == from).count();
-    let up = from.components().skip(shared).map(|_| Component::ParentDir);
-    let way: PathBuf = up.chain(to.components().skip(shared)).collect();
-    way.join(name).into_os_string().into_string().map_err(|_| not_text())
+/// The way from one file to another as text, by which files name each other.
+fn named_way(from: &Path, to: &Path) -> Result<String, SealError> {
+    let way = way_between(from, to)?.into_os_string();
+    way.into_string().map_err(|_| SealError::NotText { path: to.to_owned() })
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use std::os::unix::fs::symlink;
+    use std::{fs, io};
 
     use super::super::CountsFile;
     use super::*;
@@ -240,23 +264,19 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_goes_by_its_way_from_the_counts() {
+    fn a_ledger_goes_by_its_way_from_the_counts_and_they_by_theirs_from_it() {
         let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        for name in ["place/state", "place/audit", "elsewhere/deep"] {
-            fs::create_dir_all(path(name)).unwrap();
-        }
-        symlink(path("place"), path("link")).unwrap();
-        for (ledger, counts, way) in [
-            ("place/audit/l.jsonl", "place/state/counts.json", "../audit/l.jsonl"),
-            ("link/audit/l.jsonl", "place/audit/../state/counts.json", "../audit/l.jsonl"),
-            ("place/l.jsonl", "place/counts.json", "l.jsonl"),
-            ("elsewhere/deep/l.jsonl", "place/state/counts.json", "../../elsewhere/deep/l.jsonl"),
-        ] {
-            assert_eq!(path_from_counts(&path(ledger), &path(counts)).unwrap(), way, "{ledger}");
-        }
-        let absent = path_from_counts(&path("absent/l.jsonl"), &path("place/counts.json")).unwrap_err();
-        assert_eq!(absent, SealError::Folder { path: path("absent"), kind: io::ErrorKind::NotFound });
+        let (_, seal) = begun(folder.path());
+        assert_eq!(seal.ledger, "../ledger.jsonl");
+        let note = CountsNote { counts: "state/counts.json".to_owned(), key: "state/counts.key".to_owned() };
+        assert_eq!(seal.note(), &note);
+        let found = note.files(&folder.path().join("ledger.jsonl"));
+        assert_eq!(&found, seal.files());
+        let absent = LedgerSeal::open(found, &folder.path().join("absent/ledger.jsonl")).unwrap_err();
+        assert_eq!(
+            absent.to_string().replace(&folder.path().display().to_string(), "FOLDER"),
+            "the folder `FOLDER/absent` cannot be found (entity not found)"
+        );
     }
 
     /// A MAC of a line is of this key, of all of its parts, and no seal of counts.

@@ -113,8 +113,20 @@ impl Ledger {
             }
             locked => locked?,
         };
-        let end = ledger.sound_end(&locked)?;
-        ledger.require_clock(&end)?;
+        ledger.end_of(&locked)
+    }
+
+    /// The end of the ledger as it is.
+    ///
+    /// # Errors
+    /// As for [`Ledger::look`].
+    pub fn end(&self) -> Result<LedgerEnd, AuditError> {
+        self.end_of(&LockedLedger::open(&self.path, IfMissing::Refuse, &self.key)?)
+    }
+
+    fn end_of(&self, locked: &LockedLedger<'_>) -> Result<LedgerEnd, AuditError> {
+        let end = self.sound_end(locked)?;
+        self.require_clock(&end)?;
         Ok(LedgerEnd { head: Some(end.head).filter(|head| *head != Head::EMPTY), counts: end.counts })
     }
 

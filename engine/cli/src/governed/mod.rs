@@ -9,7 +9,7 @@
 //!    │
 //! policy     registers read, counted, dated and pinned ─► enclave ─► answer, sealed, seen by nobody ─► pins held
 //!    ▼
-//! ledger     finished, on the disk ─► answer published
+//! ledger     finished, on the disk ─► answer published ─► the ledger's head, said in the log
 //! ```
 //!
 //! What is absent: an answer that is published without a [`Receipt`].
@@ -47,13 +47,17 @@ pub(crate) fn run(
             .help("give a file with --output FILE"));
     }
     let request = Request::gather(study.definition, study.source, place, settings)?;
-    let ledger = Ledger::open(&place.ledger)?;
+    // Whatever ends the run from here on is recorded.
+    let interruption = Interruption::watch()?;
+    let ledger = Ledger::open(&place.ledger, request.ledger_key(place)?)?;
     let open = ledger.begin(request.start(study.asked.activity())?)?;
     let mut evidence = Evidence::default();
-    let answered = carry_out(&request, study.asked, place, target, settings, open.known_counts(), &mut evidence);
+    let answered = carry_out(&request, study.asked, place, target, settings, &interruption, open.known_counts(), &mut evidence);
     let answered = if panics::happened() { Err(panicked()) } else { answered };
     let (sealed, receipt) = record(open, evidence, answered)?;
-    publish(sealed, &receipt)
+    let published = publish(sealed, &receipt);
+    say_recorded(&receipt);
+    published
 }
 
 /// Carries the run through, up to an answer that nobody sees. `evidence` holds what is to be recorded, also of a run that
@@ -64,6 +68,7 @@ fn carry_out(
     place: &SourceFile,
     target: OutputTarget,
     settings: &Settings,
+    interruption: &Interruption,
     known_counts: u64,
     evidence: &mut Evidence,
 ) -> Result<SealedTables, Failure> {
@@ -71,7 +76,6 @@ fn carry_out(
     let question = asked.of(definition)?;
     let clearance = request.clear(&[question])?;
     clearance.announce(settings.log_format);
-    let interruption = Interruption::watch()?;
     let extracts = place.extracts()?;
     let policy = clearance.verify(place, &extracts, &question.tables(definition), known_counts, settings.threads())?;
     evidence.take_policy(&policy, clearance.policy)?;
@@ -102,7 +106,10 @@ fn record(
     let recorded = evidence.finish(answered.as_ref()).and_then(|finish| Ok(open.finish(finish)?));
     match (answered, recorded) {
         (Ok(sealed), Ok(receipt)) => Ok((sealed, receipt)),
-        (Err(failure), Ok(_)) => Err(failure),
+        (Err(failure), Ok(receipt)) => {
+            say_recorded(&receipt);
+            Err(failure)
+        }
         (Ok(_), Err(unrecorded)) => Err(unrecorded),
         (Err(failure), Err(unrecorded)) => Err(unrecorded.cause(failure.message)),
     }
@@ -111,6 +118,12 @@ fn record(
 /// Puts the answer in place: the receipt says that the run is recorded.
 fn publish(sealed: SealedTables, _receipt: &Receipt) -> Result<Vec<WrittenTable>, Failure> {
     Ok(sealed.publish()?)
+}
+
+/// Says the ledger's head, for whoever keeps logs where nobody who can write the ledger can write. It tells nothing of what
+/// was recorded: the line that it is the digest of has a MAC.
+fn say_recorded(receipt: &Receipt) {
+    tracing::info!(run = receipt.run(), head = %receipt.head(), "recorded");
 }
 
 /// What becomes of a run on whose way a thread panicked. The panic itself has been reported.

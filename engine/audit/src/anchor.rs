@@ -1,23 +1,26 @@
 //! The anchor: a side file with the number and SHA-256 of the last line, so that a tail that is cut off is missed.
 //!
+//! Where lines are sealed, it notes the files of the counts and of their key as well, so that a ledger can be checked when
+//! it is given alone. Nothing is trusted because the anchor says it: a key that is not the right one verifies no line.
+//!
 //! It is written after its line is on the disk, under the same lock, by replacing it whole. So after a crash it may be
 //! one line behind, and is never ahead.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use peristyle_policy::counts::ledger::{CountsNote, LedgerHead};
+use peristyle_policy::files::{beside, open_regular, replace, sync_folder_of};
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::canonical;
 use crate::error::AuditError;
 use crate::record::Digest;
 
-const ANCHOR_BYTES_MAX: u64 = 256;
+/// Two paths of the longest kind, with every byte escaped.
+const ANCHOR_BYTES_MAX: u64 = 64 << 10;
 
 /// The number and SHA-256 of a ledger's last line, as in `12:9f86d0…`. Noted where nobody who may write the ledger can
 /// write, it holds the ledger to everything up to that line.
@@ -33,6 +36,18 @@ pub struct Head {
 impl Head {
     /// The head of a ledger without lines.
     pub(crate) const EMPTY: Head = Head { sequence: 0, sha256: Digest::ZERO };
+}
+
+impl From<LedgerHead> for Head {
+    fn from(kept: LedgerHead) -> Head {
+        Head { sequence: kept.sequence, sha256: Digest::from(*kept.sha256.as_bytes()) }
+    }
+}
+
+impl From<Head> for LedgerHead {
+    fn from(head: Head) -> LedgerHead {
+        LedgerHead { sequence: head.sequence, sha256: head.sha256.into() }
+    }
 }
 
 impl fmt::Display for Head {
@@ -52,12 +67,32 @@ impl FromStr for Head {
     }
 }
 
+/// What the anchor says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Anchored {
+    pub(crate) head: Head,
+    /// Where the counts are that the ledger is held to; none where lines are not sealed, and in older anchors
+    pub(crate) note: Option<CountsNote>,
+}
+
+/// The anchor's file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnchorFile {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counts: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    sequence: u64,
+    sha256: Digest,
+}
+
 /// What stands where the anchor should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Missing,
     Unreadable,
-    At(Head),
+    At(Anchored),
 }
 
 /// The anchor's path: `audit.jsonl.anchor` for `audit.jsonl`.
@@ -65,60 +100,45 @@ pub(crate) fn anchor_path(ledger: &Path) -> PathBuf {
     beside(ledger, ".anchor")
 }
 
-/// A path beside the ledger: its own with an ending put on.
-pub(crate) fn beside(ledger: &Path, ending: &str) -> PathBuf {
-    let mut path = OsString::from(ledger);
-    path.push(ending);
-    PathBuf::from(path)
-}
-
-/// The directory that a file lies in.
-pub(crate) fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// Reads the anchor of a ledger.
 pub(crate) fn read_anchor(ledger: &Path) -> Result<Anchor, AuditError> {
     let path = anchor_path(ledger);
     let fault = |reason| AuditError::File { doing: "read", path: path.clone(), reason };
-    let file = match File::open(&path) {
+    let file = match open_regular(&path) {
         Ok(file) => file,
         Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Ok(Anchor::Missing),
         Err(reason) => return Err(fault(reason)),
     };
     let mut text = Vec::new();
     file.take(ANCHOR_BYTES_MAX).read_to_end(&mut text).map_err(fault)?;
-    let head = text.strip_suffix(b"\n").and_then(|object| serde_json::from_slice::<Head>(object).ok());
-    Ok(match head {
-        Some(head) if anchor_text(&head).is_ok_and(|written| written == text) => Anchor::At(head),
-        _ => Anchor::Unreadable,
-    })
+    Ok(Anchored::read(&text).map_or(Anchor::Unreadable, Anchor::At))
 }
 
-fn anchor_text(head: &Head) -> io::Result<Vec<u8>> {
-    let mut text = canonical(head).map_err(|_| io::Error::other("no canonical form"))?;
-    text.push(b'\n');
-    Ok(text)
+impl Anchored {
+    fn read(text: &[u8]) -> Option<Anchored> {
+        let AnchorFile { counts, key, sequence, sha256 } = serde_json::from_slice(text.strip_suffix(b"\n")?).ok()?;
+        let note = match (counts, key) {
+            (Some(counts), Some(key)) => Some(CountsNote { counts, key }),
+            (None, None) => None,
+            _ => return None,
+        };
+        let anchored = Anchored { head: Head { sequence, sha256 }, note };
+        anchored.text().is_ok_and(|written| written == text).then_some(anchored)
+    }
+
+    fn text(&self) -> io::Result<Vec<u8>> {
+        let Head { sequence, sha256 } = self.head;
+        let (counts, key) = self.note.clone().map(|CountsNote { counts, key }| (counts, key)).unzip();
+        let file = AnchorFile { counts, key, sequence, sha256 };
+        let mut text = canonical(&file).map_err(|_| io::Error::other("no canonical form"))?;
+        text.push(b'\n');
+        Ok(text)
+    }
 }
 
 /// Replaces the anchor of a ledger, whole and on the disk. The caller holds the ledger's lock.
-pub(crate) fn write_anchor(ledger: &Path, head: &Head) -> io::Result<()> {
+pub(crate) fn write_anchor(ledger: &Path, anchored: &Anchored) -> io::Result<()> {
     let path = anchor_path(ledger);
-    let new = beside(ledger, ".anchor.new");
-    // One that a crash left is in the way: the lock says that nobody else is writing it. It is removed and not written
-    // over, so that no link that somebody put there is followed.
-    match fs::remove_file(&new) {
-        Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(reason),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    file.write_all(&anchor_text(head)?)?;
-    file.sync_all()?;
-    fs::rename(&new, &path)?;
-    sync_directory(directory_of(ledger))
-}
-
-/// Brings the names in a directory to the disk.
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+    replace(&path, &anchored.text()?)?;
+    sync_folder_of(&path)
 }

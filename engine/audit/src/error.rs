@@ -3,8 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use peristyle_policy::counts::CountsError;
+use peristyle_policy::counts::ledger::SealError;
+
 use crate::finding::Finding;
-use crate::record::RecordError;
+use crate::record::{Moment, RecordError};
 
 /// Why the ledger cannot be used. Whoever gets one shows no result of the run.
 #[derive(Debug, thiserror::Error)]
@@ -100,11 +103,59 @@ pub enum AuditError {
         /// The ledger
         path: PathBuf,
     },
-    /// There is no half-written line.
-    #[error("audit ledger `{}` has no half-written line: there is nothing to repair", path.display())]
+    /// There is no half-written line, and no clock to answer for.
+    #[error("audit ledger `{}` has no half-written line, and no record of a later day: there is nothing to repair", path.display())]
     NothingToRepair {
         /// The ledger
         path: PathBuf,
+    },
+    /// The clock stands before the day of the last record.
+    #[error(
+        "audit ledger `{}`: the clock says {}, and the last record is of {}, so nothing can be recorded. Set the clock \
+         right. If it was ahead when that was recorded, a person answers for it with `peristyle audit repair \
+         --clock-was-ahead --by NAME`",
+        path.display(), now.day(), latest.day()
+    )]
+    ClockBehind {
+        /// The ledger
+        path: PathBuf,
+        /// What the clock says
+        now: Moment,
+        /// The last record's moment
+        latest: Moment,
+    },
+    /// Lines have MACs, and the next one cannot have one.
+    #[error(
+        "audit ledger `{}`: nothing can be recorded, since its lines have MACs under the key of the counts, and {}. Put \
+         the key right, or name a new ledger in the source file",
+        path.display(), no_key(fault.as_ref())
+    )]
+    KeyUnusable {
+        /// The ledger
+        path: PathBuf,
+        /// Why the key cannot be used; none if the policy has none
+        fault: Option<SealError>,
+    },
+    /// The counts that keep the ledger's head cannot be read or written.
+    #[error("audit ledger `{}`: its head cannot be kept, so nothing can be recorded: {fault}", path.display())]
+    HeadNotKept {
+        /// The ledger
+        path: PathBuf,
+        /// Why
+        fault: CountsError,
+    },
+    /// A line is on the disk, and its head could not be kept.
+    #[error(
+        "audit ledger `{}`: line {line} stands, and its head could not be kept, so the run must show no result: {fault}",
+        path.display()
+    )]
+    LineNotKept {
+        /// The ledger
+        path: PathBuf,
+        /// The line
+        line: u64,
+        /// Why
+        fault: CountsError,
     },
     /// A record is larger than a line may be.
     #[error(
@@ -126,6 +177,10 @@ pub enum AuditError {
     /// Something cannot stand in a record.
     #[error(transparent)]
     Record(#[from] RecordError),
+}
+
+fn no_key(fault: Option<&SealError>) -> String {
+    fault.map_or_else(|| "the policy keeps no counts".to_owned(), ToString::to_string)
 }
 
 fn left(undone: bool) -> &'static str {

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use peristyle_policy::counts::CountsError;
+use peristyle_policy::counts::ledger::SealError;
+
 /// One thing that is wrong with a ledger. Lines are counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -52,8 +55,46 @@ pub enum Finding {
     AnchorMissing,
     /// The anchor is not one
     AnchorUnreadable,
+    /// The anchor notes other counts than those of the key
+    OtherNote,
     /// There is an anchor, and no ledger
     LedgerRemoved,
+    /// The sealed counts know the ledger, and there is none
+    KeptRemoved {
+        /// Number of the last record that they know
+        kept: u64,
+    },
+    /// A line has no MAC, and must have one
+    NoMac {
+        /// The line
+        line: u64,
+    },
+    /// Lines have MACs that nobody can check here
+    NoKey {
+        /// The first of them
+        line: u64,
+        /// Why the key cannot be used; none if nothing says where it is
+        fault: Option<SealError>,
+    },
+    /// The sealed counts know a record that the ledger no longer holds
+    BehindKept {
+        /// Number of the last record in the ledger
+        last: u64,
+        /// Number of the last record that the counts know
+        kept: u64,
+    },
+    /// A record is not the one that the sealed counts know
+    NotKept {
+        /// Number of the record
+        sequence: u64,
+    },
+    /// Lines have MACs, and the sealed counts do not know the ledger
+    UnknownToCounts,
+    /// The counts that know the ledger cannot be read
+    CountsUnreadable {
+        /// Why
+        fault: CountsError,
+    },
     /// The anchor names a record that the ledger no longer holds
     CutOff {
         /// Number of the last record in the ledger
@@ -92,6 +133,10 @@ pub enum LineFault {
     NotARecord,
     /// It is longer than any record
     TooLong,
+    /// Its MAC is not that of its text under the key
+    Mac,
+    /// Its MAC holds, and it was written for another ledger
+    OtherLedger,
 }
 
 impl fmt::Display for LineFault {
@@ -104,6 +149,8 @@ impl fmt::Display for LineFault {
                  written it"
             }
             LineFault::TooLong => "it is longer than any record",
+            LineFault::Mac => "its MAC is not that of its text, so it was written by somebody without the key",
+            LineFault::OtherLedger => "it was written for another ledger, or this one was moved",
         })
     }
 }
@@ -135,7 +182,33 @@ impl fmt::Display for Finding {
             }
             Finding::AnchorMissing => f.write_str("the anchor beside it is missing"),
             Finding::AnchorUnreadable => f.write_str("the anchor beside it cannot be read as one: it was altered"),
+            Finding::OtherNote => f.write_str("the anchor notes other counts, or another key, than the policy's"),
             Finding::LedgerRemoved => f.write_str("the anchor is there and the ledger is not: the ledger was removed"),
+            Finding::KeptRemoved { kept } => {
+                write!(f, "the sealed counts know it up to record {kept}, and it is not there: it was removed")
+            }
+            Finding::NoMac { line } => {
+                write!(f, "line {line} has no MAC: it was written by somebody without the key")
+            }
+            Finding::NoKey { line, fault } => {
+                write!(f, "line {line} has a MAC, and there is no key to check it with")?;
+                fault.as_ref().map_or(Ok(()), |fault| write!(f, " ({fault})"))
+            }
+            Finding::BehindKept { last, kept } => write!(
+                f,
+                "it ends with record {last}, and the sealed counts know record {kept}: its last lines were cut off, or it \
+                 was replaced"
+            ),
+            Finding::NotKept { sequence } => {
+                write!(f, "record {sequence} is not the one that the sealed counts know: the ledger was written anew")
+            }
+            Finding::UnknownToCounts => f.write_str(
+                "its lines have MACs, and the sealed counts do not know it: it or they were moved, or the counts are of \
+                 before",
+            ),
+            Finding::CountsUnreadable { fault } => {
+                write!(f, "nothing tells whether its end is there, since its head cannot be read: {fault}")
+            }
             Finding::CutOff { last, anchored } => {
                 write!(
                     f,
@@ -163,9 +236,21 @@ impl Finding {
     pub fn advice(&self) -> &'static str {
         match self {
             Finding::Torn { .. } => "`peristyle audit repair` moves the half-written line aside and records that",
+            Finding::NoKey { .. } => {
+                "Give the source file with --source FILE.toml, as the account that may read the key of its policy's counts"
+            }
+            Finding::UnknownToCounts => {
+                "Put back what was moved. For a copy, give the source file of its place with --source FILE.toml. If the \
+                 counts were lost, a person begins them anew with `peristyle policy begin`"
+            }
+            Finding::CountsUnreadable { .. } => "Put the counts right, and check again",
+            Finding::LedgerRemoved | Finding::KeptRemoved { .. } => {
+                "Find out who removed it, and restore it with its anchor from a backup; or name a new ledger in the source \
+                 file"
+            }
             _ => {
-                "Keep the ledger and its anchor as evidence, find out who wrote to them, and begin a new ledger under \
-                 another name"
+                "Keep the ledger and its anchor as evidence, and find out who wrote to them. Restore them from a backup, or \
+                 name a new ledger in the source file"
             }
         }
     }

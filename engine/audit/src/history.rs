@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::AuditError;
 use crate::finding::Finding;
+use crate::key::LedgerKey;
 use crate::line::{Entry, Line};
-use crate::record::{CountsAccepted, Moment, Name, Repair, RunFinish, RunStart};
+use crate::record::{ClockAccepted, CountsAccepted, Moment, Name, Repair, RunFinish, RunStart};
 use crate::walk::walk;
 
 /// One run as the ledger has it.
@@ -46,6 +47,7 @@ pub struct History {
     path: PathBuf,
     runs: BTreeMap<u64, Run>,
     acceptances: Vec<CountsAccepted>,
+    clocks: Vec<ClockAccepted>,
     repairs: Vec<Repair>,
     findings: Vec<Finding>,
     findings_count: u64,
@@ -57,10 +59,10 @@ impl History {
     /// # Errors
     /// If the ledger is not there or cannot be read. Lines that are altered are left out and stand in
     /// [`History::findings`].
-    pub fn read(path: &Path, selection: &Selection) -> Result<History, AuditError> {
+    pub fn read(path: &Path, selection: &Selection, key: &LedgerKey) -> Result<History, AuditError> {
         let mut runs = BTreeMap::new();
-        let (mut acceptances, mut repairs) = (Vec::new(), Vec::new());
-        let walked = walk(path, None, |line: Line| match line.entry {
+        let (mut acceptances, mut clocks, mut repairs) = (Vec::new(), Vec::new(), Vec::new());
+        let walked = walk(path, None, key, |line: Line| match line.entry {
             Entry::Started(start) if selection.selects(&start) => {
                 runs.insert(line.sequence, Run { run: line.sequence, start: *start, finish: None });
             }
@@ -71,12 +73,13 @@ impl History {
                     run.finish.get_or_insert(*finish);
                 }
             }
+            Entry::ClockAccepted(accepted) => clocks.push(*accepted),
             Entry::CountsAccepted(accepted) => acceptances.push(*accepted),
             Entry::Repaired(repair) => repairs.push(*repair),
         })?;
         let findings_count = walked.findings.len() as u64 + walked.findings_left_off;
         let (path, findings) = (path.to_owned(), walked.findings);
-        Ok(History { path, runs, acceptances, repairs, findings, findings_count })
+        Ok(History { path, runs, acceptances, clocks, repairs, findings, findings_count })
     }
 
     /// The ledger.
@@ -92,6 +95,11 @@ impl History {
     /// What people answered for: counts of registers that were begun or accepted. All of them, whatever is selected.
     pub fn acceptances(&self) -> &[CountsAccepted] {
         &self.acceptances
+    }
+
+    /// Clocks that were ahead, and who answered for them.
+    pub fn clocks(&self) -> &[ClockAccepted] {
+        &self.clocks
     }
 
     /// The repairs of the ledger.

@@ -7,17 +7,19 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use crate::anchor::{Anchor, Head, anchor_path, directory_of, read_anchor, sync_directory, write_anchor};
+use peristyle_policy::counts::CountsError;
+use peristyle_policy::counts::ledger::{LedgerSeal, LockedHead};
+use peristyle_policy::files::{
+    FileFault, LOCK_WAIT_MAX, LockFault, lock_within, open_regular, open_regular_with, sync_folder_of,
+};
+
+use crate::anchor::{Anchor, Anchored, Head, anchor_path, read_anchor, write_anchor};
 use crate::append::Medium;
 use crate::error::AuditError;
 use crate::finding::Finding;
+use crate::key::{Kept, LedgerKey};
 
-/// An append takes milliseconds: who waits longer waits for a process that hangs.
-const LOCK_WAIT_MAX: Duration = Duration::from_secs(30);
-const LOCK_POLL: Duration = Duration::from_millis(2);
 const BACKWARD_BYTES: u64 = 64 << 10;
 
 /// What to do where there is neither a ledger nor an anchor.
@@ -29,9 +31,13 @@ pub(crate) enum IfMissing {
 
 /// The ledger, open and locked for appending until it is dropped.
 #[derive(Debug)]
-pub(crate) struct LockedLedger {
+pub(crate) struct LockedLedger<'k> {
     file: File,
     path: PathBuf,
+    key: Option<&'k LedgerSeal>,
+    kept: Kept,
+    /// The lock of the counts, once a head is to be kept
+    counts: Option<LockedHead<'k>>,
 }
 
 /// Where the whole lines of a ledger end.
@@ -43,30 +49,28 @@ pub(crate) struct Extent {
     pub(crate) torn_bytes: u64,
 }
 
-impl LockedLedger {
+impl<'k> LockedLedger<'k> {
     /// Opens and locks a ledger, and sees that it is a file of ours alone that is still where its path says.
-    pub(crate) fn open(path: &Path, if_missing: IfMissing) -> Result<LockedLedger, AuditError> {
+    pub(crate) fn open(path: &Path, if_missing: IfMissing, key: &'k LedgerKey) -> Result<Self, AuditError> {
         // Asked before the ledger is opened: a ledger is made before its anchor, so an anchor without one is telling.
         let anchored = anchor_path(path).symlink_metadata().is_ok();
         let mut options = OpenOptions::new();
         options.read(true).append(true).mode(0o600);
-        let file = match options.open(path) {
-            Err(reason) if reason.kind() == io::ErrorKind::NotFound && anchored => {
-                return Err(AuditError::Unsound { path: path.to_owned(), finding: Finding::LedgerRemoved });
-            }
-            Err(reason) if reason.kind() == io::ErrorKind::NotFound && if_missing == IfMissing::Create => {
-                options.create(true).open(path)
+        let file = match open_regular_with(&mut options, path) {
+            Err(reason) if reason.kind() == io::ErrorKind::NotFound => {
+                is_not_removed(path, anchored, &key.kept())?;
+                options.create(if_missing == IfMissing::Create);
+                open_regular_with(&mut options, path)
             }
             opened => opened,
         };
-        let file = file.map_err(|reason| file_fault("open", path, reason))?;
+        let file = file.map_err(|reason| open_fault(path, reason))?;
         let metadata = file.metadata().map_err(|reason| file_fault("read", path, reason))?;
-        if !metadata.is_file() {
-            return Err(AuditError::NotAFile { path: path.to_owned() });
-        }
         closed_to_others(path, metadata.permissions().mode())?;
         lock(path, || file.try_lock())?;
-        let ledger = LockedLedger { file, path: path.to_owned() };
+        // Under the lock: whoever appends keeps its head before another one looks.
+        let kept = key.kept();
+        let ledger = LockedLedger { file, path: path.to_owned(), key: key.usable(), kept, counts: None };
         if !ledger.is_in_place() {
             return Err(AuditError::Replaced { path: path.to_owned() });
         }
@@ -78,9 +82,41 @@ impl LockedLedger {
 
     /// Brings a new ledger's name to the disk and gives it its first anchor.
     fn found_empty(&self) -> Result<(), AuditError> {
-        sync_directory(directory_of(&self.path))
-            .and_then(|()| write_anchor(&self.path, &Head::EMPTY))
+        if let Some(kept) = self.kept.records() {
+            let finding = Finding::BehindKept { last: 0, kept };
+            return Err(AuditError::Unsound { path: self.path.clone(), finding });
+        }
+        sync_folder_of(&self.path)
+            .and_then(|()| write_anchor(&self.path, &self.anchored(&Head::EMPTY)))
             .map_err(|reason| file_fault("begin", &self.path, reason))
+    }
+
+    /// Locks the counts, so that a head can be kept, and has them know the ledger up to here if they do not. Counts that
+    /// cannot be read are for others to complain of: the record of that is what is appended.
+    pub(crate) fn begin_to_keep(&mut self, head: Head) -> Result<(), AuditError> {
+        let fault = |fault| AuditError::HeadNotKept { path: self.path.clone(), fault };
+        if matches!(self.kept, Kept::Unreadable(_)) {
+            return Ok(());
+        }
+        self.counts = self.key.map(LedgerSeal::lock).transpose().map_err(fault)?;
+        match &self.counts {
+            Some(counts) if self.kept == Kept::Unknown => counts.keep_first(head.into()).map_err(fault),
+            _ => Ok(()),
+        }
+    }
+
+    /// The key of the lines, where there is one.
+    pub(crate) fn key(&self) -> Option<&'k LedgerSeal> {
+        self.key
+    }
+
+    /// What the counts keep of the ledger.
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    fn anchored(&self, head: &Head) -> Anchored {
+        Anchored { head: *head, note: self.key.map(|key| key.note().clone()) }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -123,7 +159,7 @@ impl LockedLedger {
     }
 }
 
-impl Medium for LockedLedger {
+impl Medium for LockedLedger<'_> {
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
         self.file.write_all(line)
     }
@@ -138,7 +174,11 @@ impl Medium for LockedLedger {
     }
 
     fn write_anchor(&mut self, head: &Head) -> io::Result<()> {
-        write_anchor(&self.path, head)
+        write_anchor(&self.path, &self.anchored(head))
+    }
+
+    fn keep(&mut self, head: &Head) -> Result<(), CountsError> {
+        self.counts.as_ref().map_or(Ok(()), |counts| counts.keep((*head).into()))
     }
 
     fn is_in_place(&self) -> bool {
@@ -157,22 +197,37 @@ pub(crate) struct LedgerSnapshot {
 
 /// Opens a ledger to read. Its extent and anchor are taken under one lock, so that they belong together; what lies within
 /// the extent is never written again.
-pub(crate) fn snapshot(path: &Path) -> Result<LedgerSnapshot, AuditError> {
+pub(crate) fn snapshot(path: &Path, kept: &Kept) -> Result<LedgerSnapshot, AuditError> {
     let anchored = anchor_path(path).symlink_metadata().is_ok();
-    let file = match File::open(path) {
-        Err(reason) if reason.kind() == io::ErrorKind::NotFound && anchored => {
-            return Err(AuditError::Unsound { path: path.to_owned(), finding: Finding::LedgerRemoved });
-        }
-        opened => opened.map_err(|reason| file_fault("open", path, reason))?,
-    };
-    if !file.metadata().map_err(|reason| file_fault("read", path, reason))?.is_file() {
-        return Err(AuditError::NotAFile { path: path.to_owned() });
-    }
+    let file = open_regular(path).map_err(|reason| match reason.kind() {
+        io::ErrorKind::NotFound => match is_not_removed(path, anchored, kept) {
+            Err(removed) => removed,
+            Ok(()) => open_fault(path, reason),
+        },
+        _ => open_fault(path, reason),
+    })?;
     lock(path, || file.try_lock_shared())?;
     let extent = extent(&file, path)?;
     let anchor = read_anchor(path)?;
     file.unlock().map_err(|reason| file_fault("unlock", path, reason))?;
     Ok(LedgerSnapshot { file, extent, anchor })
+}
+
+/// Whether a ledger that is not there never was.
+fn is_not_removed(path: &Path, anchored: bool, kept: &Kept) -> Result<(), AuditError> {
+    let finding = match kept.records() {
+        Some(kept) => Finding::KeptRemoved { kept },
+        None if anchored => Finding::LedgerRemoved,
+        None => return Ok(()),
+    };
+    Err(AuditError::Unsound { path: path.to_owned(), finding })
+}
+
+fn open_fault(path: &Path, reason: io::Error) -> AuditError {
+    match FileFault::of(&reason) {
+        FileFault::NotAFile => AuditError::NotAFile { path: path.to_owned() },
+        FileFault::System(_) => file_fault("open", path, reason),
+    }
 }
 
 /// An error of the operating system on a file of the ledger.
@@ -187,19 +242,11 @@ fn closed_to_others(path: &Path, mode: u32) -> Result<(), AuditError> {
     }
 }
 
-fn lock(path: &Path, mut try_lock: impl FnMut() -> Result<(), TryLockError>) -> Result<(), AuditError> {
-    let began = Instant::now();
-    loop {
-        match try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::Error(reason)) if reason.kind() == io::ErrorKind::Interrupted => {}
-            Err(TryLockError::Error(reason)) => return Err(file_fault("lock", path, reason)),
-            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_WAIT_MAX => thread::sleep(LOCK_POLL),
-            Err(TryLockError::WouldBlock) => {
-                return Err(AuditError::Busy { path: path.to_owned(), waited_s: LOCK_WAIT_MAX.as_secs() });
-            }
-        }
-    }
+fn lock(path: &Path, try_lock: impl FnMut() -> Result<(), TryLockError>) -> Result<(), AuditError> {
+    lock_within(LOCK_WAIT_MAX, try_lock).map_err(|fault| match fault {
+        LockFault::Busy { waited_s } => AuditError::Busy { path: path.to_owned(), waited_s },
+        LockFault::System(reason) => file_fault("lock", path, reason),
+    })
 }
 
 fn extent(file: &File, path: &Path) -> Result<Extent, AuditError> {

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use self::audit::{AuditCommand, AuditRepair, AuditShow, AuditVerify};
+pub(crate) use self::audit::{AuditCommand, AuditRepair, AuditShow, AuditVerify, LedgerPlace};
 pub(crate) use self::connector::{ConnectorCommand, ConnectorNew};
 pub(crate) use self::policy::{Counts, PolicyCheck, PolicyCommand, PolicyKeygen, PolicyShow, PolicySign, PolicyVerify};
 pub(crate) use self::source::{SourceCheck, SourceCommand};

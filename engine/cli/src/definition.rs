@@ -1,12 +1,12 @@
 //! The definition: from a document, or from Python through the `ehrql` command.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use peristyle_model::{Catalogue, Dataset, Definition, Limits, Measure};
+use peristyle_policy::files::open_regular;
 
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -48,7 +48,7 @@ pub(crate) fn document(path: &Path, parameters: &[OsString], settings: &Settings
 }
 
 fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, Failure> {
-    File::open(path).and_then(|file| read_at_most(file, limits)).map_err(|error| {
+    open_regular(path).and_then(|file| read_at_most(file, limits)).map_err(|error| {
         Failure::new(ExitStatus::Files, format!("cannot read the definition `{}`", path.display())).cause(error)
     })
 }
@@ -90,7 +90,7 @@ fn serialised(path: &Path, parameters: &[OsString], settings: &Settings, limits:
         let message = format!("`{name}` could not serialise `{}` ({status})", path.display());
         return Err(Failure::new(ExitStatus::Definition, message).help("what it said is above"));
     }
-    File::open(&document).and_then(|file| read_at_most(file, limits)).map_err(|error| {
+    open_regular(&document).and_then(|file| read_at_most(file, limits)).map_err(|error| {
         Failure::new(ExitStatus::Definition, format!("`{name}` said nothing of `{}`", path.display()))
             .cause(error)
             .help("is --ehrql the ehrQL command, in a version that has `serialize-definition`?")

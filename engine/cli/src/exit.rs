@@ -35,11 +35,13 @@ pub(crate) enum ExitStatus {
     Author(u8),
 }
 
+const SIGHUP: u8 = 1;
 const SIGINT: u8 = 2;
+const SIGQUIT: u8 = 3;
 const SIGTERM: u8 = 15;
 
 /// Every status that users can meet, for `--help`. The numbers from 10 on are those of ehrQL, where it has one.
-const MEANINGS: [(ExitStatus, &str); 14] = [
+const MEANINGS: [(ExitStatus, &str); 16] = [
     (ExitStatus::Success, "all went well"),
     (ExitStatus::Failure, "an internal error; for `conformance`, a case failed"),
     (ExitStatus::Arguments, "the command line is wrong"),
@@ -47,12 +49,14 @@ const MEANINGS: [(ExitStatus, &str); 14] = [
     (ExitStatus::Files, "a file or folder cannot be read or written, or is not what it must be"),
     (ExitStatus::Permission, "a permission is missing"),
     (ExitStatus::Policy, "the source file or the policy cannot be used"),
-    (ExitStatus::Register, "a register of the policy, or the counts of late runs, cannot be trusted"),
+    (ExitStatus::Register, "a register of the policy, or the counts of recent runs, cannot be trusted"),
     (ExitStatus::SetAside, "an emergency set-aside is not accepted"),
     (ExitStatus::Audit, "the run cannot be recorded, or the audit ledger is not sound"),
     (ExitStatus::Memory, "the memory limit is too small"),
     (ExitStatus::Panic, "a bug made the engine stop; nothing was written"),
+    (ExitStatus::Interrupted(SIGHUP), "its terminal went away (SIGHUP); nothing was written"),
     (ExitStatus::Interrupted(SIGINT), "interrupted (SIGINT); nothing was written"),
+    (ExitStatus::Interrupted(SIGQUIT), "asked to quit (SIGQUIT); nothing was written"),
     (ExitStatus::Interrupted(SIGTERM), "ended from outside (SIGTERM); nothing was written"),
 ];
 
@@ -127,7 +131,7 @@ mod tests {
     #[test]
     fn statuses_that_are_scripted_against_stay() {
         let codes = MEANINGS.map(|(status, _)| status.code());
-        assert_eq!(codes, [0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 20, 70, 130, 143]);
+        assert_eq!(codes, [0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 20, 70, 129, 130, 131, 143]);
         assert!(ExitStatus::table().contains("\n   12  a permission is missing\n"));
     }
 }

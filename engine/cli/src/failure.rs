@@ -100,6 +100,10 @@ impl From<PolicyError> for Failure {
 impl From<CountsError> for Failure {
     fn from(error: CountsError) -> Self {
         let code = match &error {
+            CountsError::Busy { .. } | CountsError::LockOfOthers { .. } | CountsError::Unlockable { .. } => {
+                return Failure::new(ExitStatus::Audit, error.to_string()).code("counts_locked");
+            }
+            CountsError::ClockBehind { .. } => "clock_behind",
             CountsError::Absent { .. } | CountsError::NotBegun { .. } => "counts_not_begun",
             CountsError::TooFew { .. } | CountsError::Fell { .. } => "register_shrunk",
             CountsError::Rose { .. } => "register_grown",

@@ -1,13 +1,14 @@
 //! Being interrupted: a run ends in order, so that nothing of it is left behind.
 //!
-//! The first signal makes the run's future be dropped, and with it the hidden files of its answer and the folder of
+//! The first signal (SIGINT, SIGTERM, SIGHUP, SIGQUIT) makes the run's future be dropped, and with it the hidden files of its answer and the folder of
 //! spilled rows. A second one ends the process at once.
 
 use std::future::Future;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use tokio::sync::watch;
@@ -20,6 +21,14 @@ type Told = watch::Receiver<Option<u8>>;
 
 /// Signals come to the process, so they are watched once, whatever the number of runs.
 static TOLD: OnceLock<Told> = OnceLock::new();
+
+/// Has a file that would grow beyond the limit on files be an error of whoever writes it, not the end of the process: half a
+/// line in the ledger could not be cut off again.
+pub(crate) fn outlive_file_limits() -> Result<(), Failure> {
+    let failed = |error| Failure::new(ExitStatus::Failure, "cannot watch for signals").cause(error);
+    // Nobody looks at the flag: that somebody handles the signal is enough.
+    flag::register(SIGXFSZ, Arc::default()).map(drop).map_err(failed)
+}
 
 /// Tells a run that the process is asked to end.
 pub(crate) struct Interruption {
@@ -34,7 +43,7 @@ impl Interruption {
         }
         let (tells, told) = watch::channel(None);
         let failed = |error| Failure::new(ExitStatus::Failure, "cannot watch for signals").cause(error);
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT]).map_err(failed)?;
         thread::spawn(move || {
             for signal in signals.forever() {
                 if tells.borrow().is_some() {

@@ -1,6 +1,6 @@
 //! Logs: to stderr, as text or as JSON lines.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
@@ -18,6 +18,20 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Standard error, on which writing never fails: a log that cannot be written must not end a run.
+struct Unfailing;
+
+impl Write for Unfailing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = io::stderr().write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Starts logging. Commands that talk to people themselves log warnings only, unless JSON is asked for.
 ///
 /// Under a policy, lines have no time: how long it takes to leave rows out depends on how many there are.
@@ -31,7 +45,9 @@ pub(crate) fn start(format: LogFormat, talks: bool, under_policy: bool) {
     let wanted = EnvFilter::try_from_env(FILTER_VARIABLE).ok();
     let is_wanted = wanted.is_some();
     let filter = wanted.unwrap_or_else(|| EnvFilter::new(default));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Unfailing).with_target(false);
+    // What cannot be written is dropped: the library would say so on the same stderr, and panic if that fails.
+    let logs = logs.log_internal_errors(false);
     // A second subscriber is only ever refused; the first one stays.
     let _ = match (format, under_policy) {
         (LogFormat::Text, false) => logs.with_ansi(io::stderr().is_terminal()).try_init(),

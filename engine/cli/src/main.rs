@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         Err(refusal) => return args::refuse(&refusal),
     };
     let log_format = arguments.settings.log_format;
-    if let Err(failure) = processor::check() {
+    if let Err(failure) = processor::check().and_then(|()| interruption::outlive_file_limits()) {
         ui::report(log_format, &failure);
         return failure.status.into();
     }

@@ -18,12 +18,12 @@
 mod tables;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use peristyle_connectors::Manifest;
 use peristyle_opt_out::{ConnectedExtract, Enclave, EnclaveOptions, Extract, VerifiedPolicy};
+use peristyle_policy::files::open_regular;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -122,7 +122,7 @@ impl SourceFile {
             fault(path, None, "cannot be read: give the path of a source file that may be read").cause(error)
         };
         let mut bytes = Vec::new();
-        let file = File::open(path).map_err(unreadable)?;
+        let file = open_regular(path).map_err(unreadable)?;
         file.take(SOURCE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if bytes.len() as u64 > SOURCE_BYTES_MAX {
             return Err(fault(path, None, "is longer than 65,536 bytes, so it is no source file"));

@@ -1,4 +1,4 @@
-//! What registers counted in late runs: a small sealed file, by which a register that has lost (or gained) too much is
+//! What registers counted in recent runs: a small sealed file, by which a register that has lost (or gained) too much is
 //! told from one that merely changed.
 //!
 //! - A count is compared to the greatest and the least of the last `reference_days` days, not to the last run's alone: a
@@ -7,20 +7,31 @@
 //! - It is sealed with HMAC-SHA256 under a key that only the engine's account can read. Altered, truncated or of another
 //!   policy: refused. A file of an earlier day put back in its place has a valid seal, but an earlier
 //!   [`CountsFile::sequence`], which the ledger knows: [`CountsFile::require_sequence`].
+//! - The same file keeps the [`head`](ledger::LedgerSeal) of each audit ledger that runs are recorded in.
 //! - No file is not "the first run": it is refused. A person begins it ([`CountsFile::begin`]), and a person accepts a
 //!   change beyond the limits ([`CountsFile::accept`]); both are for the ledger.
 
+pub mod ledger;
+
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
+use self::ledger::LedgerHead;
 use crate::day::Day;
 use crate::digest::{Canonical, Digest};
+use crate::files::{
+    FileFault, LOCK_WAIT_MAX, LockFault, beside, lock_within, open_regular, open_regular_itself, replace,
+    sync_folder_of,
+};
 use crate::name::Name;
 use crate::policy::{CountsTerms, Policy};
 use crate::register::{Register, RegisterId};
@@ -39,17 +50,17 @@ pub enum CountsError {
     NoneKept { policy: Name },
     /// No file
     #[error(
-        "there are no counts of late runs at `{}`: if there never were, begin them with `peristyle policy begin`; \
+        "there are no counts of recent runs at `{}`: if there never were, begin them with `peristyle policy begin`; \
          if there were, find out who removed them",
         path.display()
     )]
     Absent { path: PathBuf },
     /// The file cannot be read
-    #[error("the counts of late runs at `{}` cannot be read ({kind})", path.display())]
-    Unreadable { path: PathBuf, kind: io::ErrorKind },
+    #[error("the counts of recent runs at `{}` cannot be read ({kind})", path.display())]
+    Unreadable { path: PathBuf, kind: FileFault },
     /// The seal does not hold
     #[error(
-        "the counts of late runs at `{}` were altered or cut short: find out how, restore them from a backup, \
+        "the counts of recent runs at `{}` were altered or cut short: find out how, restore them from a backup, \
          or remove them and begin anew with `peristyle policy begin`",
         path.display()
     )]
@@ -64,12 +75,35 @@ pub enum CountsError {
         path.display()
     )]
     RolledBack { path: PathBuf, sequence: u64, known: u64 },
+    /// The clock stands before a day that was counted
+    #[error(
+        "the clock says {today}, and the counts of recent runs are of days up to {latest}: set the clock right. If it was \
+         ahead when they were counted, a person accepts today's counts with `peristyle policy accept`"
+    )]
+    ClockBehind { today: Day, latest: Day },
+    /// Another process holds the lock
+    #[error(
+        "the lock of the counts, `{}`, has been held by another process for {waited_s} s: find the process that holds it \
+         (`lsof` on the file), let it end or end it, and run again",
+        path.display()
+    )]
+    Busy { path: PathBuf, waited_s: u64 },
+    /// The lock's file is of another account, or others can open it, so that they could hold it
+    #[error(
+        "the lock of the counts, `{}`, is {whose}, which could hold up every run by it: remove it while no run is under \
+         way; the next run makes it anew",
+        path.display()
+    )]
+    LockOfOthers { path: PathBuf, whose: &'static str },
+    /// The lock's file cannot be made, opened or locked
+    #[error("the lock of the counts, `{}`, cannot be taken ({kind})", path.display())]
+    Unlockable { path: PathBuf, kind: FileFault },
     /// The key of the seal
     #[error(transparent)]
     Key(#[from] SecretFileError),
     /// The file cannot be written
     #[error("the counts of this run cannot be written to `{}` ({kind}): nothing is released without them", path.display())]
-    Unwritable { path: PathBuf, kind: io::ErrorKind },
+    Unwritable { path: PathBuf, kind: FileFault },
     /// A register that the counts do not know
     #[error("register `{register}` was never counted: begin its counts with `peristyle policy begin`")]
     NotBegun { register: RegisterId },
@@ -90,7 +124,7 @@ pub enum CountsError {
     Rose { register: RegisterId, count: u64, reference: u64, percent: u16 },
 }
 
-/// The counts of late runs, with a seal that holds.
+/// The counts of recent runs, with a seal that holds.
 #[derive(Debug)]
 pub struct CountsFile {
     terms: CountsTerms,
@@ -107,7 +141,13 @@ struct Content {
     sequence: u64,
     /// By register, in order of day
     registers: BTreeMap<RegisterId, Vec<DayCounts>>,
+    /// By a ledger's path from the folder of this file, its last line
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    ledgers: BTreeMap<String, LedgerHead>,
 }
+
+/// The form that is written. Form 1, which knows no ledgers, is still read.
+const FORM: u8 = 2;
 
 /// What the runs of a day counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -142,14 +182,18 @@ impl CountsFile {
     pub fn begin(policy: &Policy, counted: &[(&Register, u64)], today: Day, known: u64) -> Result<Self, CountsError> {
         counted.iter().try_for_each(|(register, count)| check_least(register, *count))?;
         let terms = terms(policy)?;
-        if !terms.key_file.path.exists() {
-            drop(secret_file::create(SecretKind::CountsKey, &terms.key_file.path)?);
-        }
+        Self::make_key(policy)?;
         let _lock = lock(&terms.file.path)?;
         let file = match Self::open(policy) {
             Err(CountsError::Absent { .. }) => {
                 let policy = policy.name.clone();
-                let content = Content { peristyle_counts: 1, policy, sequence: known, registers: BTreeMap::new() };
+                let content = Content {
+                    peristyle_counts: FORM,
+                    policy,
+                    sequence: known,
+                    registers: BTreeMap::new(),
+                    ledgers: BTreeMap::new(),
+                };
                 Self { terms: terms.clone(), content }
             }
             opened => opened?,
@@ -157,27 +201,25 @@ impl CountsFile {
         file.written(counted, today, Merge::OnlyNew)
     }
 
+    /// Makes the key of the counts, unless there is one.
+    ///
+    /// # Errors
+    /// If it cannot be written, or the policy keeps no counts.
+    pub fn make_key(policy: &Policy) -> Result<(), CountsError> {
+        let path = &terms(policy)?.key_file.path;
+        if path.symlink_metadata().is_err() {
+            drop(secret_file::create(SecretKind::CountsKey, path)?);
+        }
+        Ok(())
+    }
+
     /// Opens the counts that the policy names.
     pub fn open(policy: &Policy) -> Result<Self, CountsError> {
         let terms = terms(policy)?.clone();
         let path = &terms.file.path;
-        let unreadable = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => CountsError::Absent { path: path.clone() },
-            kind => CountsError::Unreadable { path: path.clone(), kind },
-        };
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(unreadable)?;
-        file.take(COUNTS_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
+        let bytes = read(path)?;
         let key = secret_file::open(SecretKind::CountsKey, &terms.key_file.path)?;
-        let altered = || CountsError::Altered { path: path.clone() };
-        let Sealed { content, seal } = serde_json::from_slice(&bytes).map_err(|_| altered())?;
-        let seal = Digest::parse(&seal).ok_or_else(altered)?;
-        let sealing = content.sealing(&key).ok_or_else(altered)?;
-        // In constant time, as `hmac` compares.
-        sealing.verify_slice(seal.as_bytes()).map_err(|_| altered())?;
-        if content.peristyle_counts != 1 {
-            return Err(altered());
-        }
+        let content = Content::unseal(&bytes, path, &key)?;
         if content.policy != policy.name {
             let (named, policy) = (content.policy, policy.name.clone());
             return Err(CountsError::OtherPolicy { path: path.clone(), named, policy });
@@ -201,6 +243,15 @@ impl CountsFile {
             return Ok(());
         }
         Err(CountsError::RolledBack { path: self.terms.file.path.clone(), sequence: self.content.sequence, known })
+    }
+
+    /// Fails where the clock stands before a day that was counted: no age of a register can be told by it.
+    pub fn require_clock(&self, today: Day) -> Result<(), CountsError> {
+        let latest = self.content.registers.values().flatten().map(|known| known.day).max();
+        match latest {
+            Some(latest) if today < latest => Err(CountsError::ClockBehind { today, latest }),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a register with so many entries may be trusted today.
@@ -233,11 +284,14 @@ impl CountsFile {
         Self::open(policy)?.written(counted, today, Merge::Add)
     }
 
-    /// Forgets what was counted of these registers and goes on from here. For a person who has seen that they are right.
+    /// Forgets what was counted of these registers, and of those that the policy no longer has, and goes on from here. For
+    /// a person who has seen that they are right.
     pub fn accept(policy: &Policy, counted: &[(&Register, u64)], today: Day) -> Result<Self, CountsError> {
         counted.iter().try_for_each(|(register, count)| check_least(register, *count))?;
         let _lock = lock(&terms(policy)?.file.path)?;
-        Self::open(policy)?.written(counted, today, Merge::Replace)
+        let mut file = Self::open(policy)?;
+        file.content.registers.retain(|register, _| named(policy, register));
+        file.written(counted, today, Merge::Replace)
     }
 
     fn written(mut self, counted: &[(&Register, u64)], today: Day, merge: Merge) -> Result<Self, CountsError> {
@@ -253,20 +307,58 @@ impl CountsFile {
         self.content.sequence += 1;
         let path = &self.terms.file.path;
         let key = secret_file::open(SecretKind::CountsKey, &self.terms.key_file.path)?;
-        let unwritable = |kind| CountsError::Unwritable { path: path.clone(), kind };
-        let seal = self.content.sealing(&key).ok_or_else(|| unwritable(io::ErrorKind::InvalidData))?;
-        let seal: [u8; 32] = seal.finalize().into_bytes().into();
-        let sealed = Sealed { content: self.content.clone(), seal: Digest::from_bytes(seal).to_string() };
-        let json = serde_json::to_vec_pretty(&sealed).map_err(|_| unwritable(io::ErrorKind::InvalidData))?;
-        replace(path, &json).map_err(|error| unwritable(error.kind()))?;
+        self.content.write(path, &key)?;
+        sync_folder_of(path).map_err(|error| CountsError::Unwritable { path: path.clone(), kind: error.into() })?;
         Ok(self)
     }
 }
 
+/// The bytes of a file of counts.
+fn read(path: &Path) -> Result<Vec<u8>, CountsError> {
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => CountsError::Absent { path: path.to_owned() },
+        _ => CountsError::Unreadable { path: path.to_owned(), kind: error.into() },
+    };
+    let mut bytes = Vec::new();
+    let file = open_regular(path).map_err(unreadable)?;
+    file.take(COUNTS_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
 impl Content {
+    /// What the bytes of the file at `path` say, if the seal holds.
+    fn unseal(bytes: &[u8], path: &Path, key: &Secret) -> Result<Self, CountsError> {
+        let altered = || CountsError::Altered { path: path.to_owned() };
+        let Sealed { content, seal } = serde_json::from_slice(bytes).map_err(|_| altered())?;
+        let seal = Digest::parse(&seal).ok_or_else(altered)?;
+        let sealing = content.sealing(key).ok_or_else(altered)?;
+        // In constant time, as `hmac` compares.
+        sealing.verify_slice(seal.as_bytes()).map_err(|_| altered())?;
+        Ok(content)
+    }
+
+    /// Puts the sealed file in the place of what is there. The caller holds the lock, and brings the name to the disk.
+    fn write(&mut self, path: &Path, key: &Secret) -> Result<(), CountsError> {
+        self.peristyle_counts = FORM;
+        let unwritable = |kind| CountsError::Unwritable { path: path.to_owned(), kind };
+        let invalid = || unwritable(io::ErrorKind::InvalidData.into());
+        let seal: [u8; 32] = self.sealing(key).ok_or_else(invalid)?.finalize().into_bytes().into();
+        let sealed = Sealed { content: self.clone(), seal: Digest::from_bytes(seal).to_string() };
+        let json = serde_json::to_vec_pretty(&sealed).map_err(|_| invalid())?;
+        if json.len() as u64 > COUNTS_BYTES_MAX {
+            return Err(unwritable(io::ErrorKind::FileTooLarge.into()));
+        }
+        replace(path, &json).map_err(|error| unwritable(error.into()))
+    }
+
+    /// The seal of the content in its form; `None` where there is no such form.
     fn sealing(&self, key: &Secret) -> Option<Hmac<Sha256>> {
-        let Self { peristyle_counts, policy, sequence, registers } = self;
-        let mut canonical = Canonical::new("peristyle counts 1");
+        let Self { peristyle_counts, policy, sequence, registers, ledgers } = self;
+        let mut canonical = match peristyle_counts {
+            1 if ledgers.is_empty() => Canonical::new("peristyle counts 1"),
+            2 => Canonical::new("peristyle counts 2"),
+            _ => return None,
+        };
         canonical.int(i64::from(*peristyle_counts));
         canonical.text(policy.as_str());
         canonical.text(&sequence.to_string());
@@ -280,14 +372,38 @@ impl Content {
                 canonical.text(&greatest.to_string());
             }
         }
-        let mut sealing = Hmac::<Sha256>::new_from_slice(key.as_slice()).ok()?;
-        sealing.update(canonical.as_bytes());
-        Some(sealing)
+        if *peristyle_counts == 2 {
+            canonical.count(ledgers.len());
+            for (ledger, LedgerHead { sequence, sha256 }) in ledgers {
+                canonical.text(ledger);
+                canonical.text(&sequence.to_string());
+                canonical.text(&sha256.to_string());
+            }
+        }
+        Some(hmac(key, &[canonical.as_bytes()]))
     }
+}
+
+/// HMAC-SHA256 over `parts`, one after another.
+fn hmac(key: &Secret, parts: &[&[u8]]) -> Hmac<Sha256> {
+    // A key that is shorter than a block of the hash is filled up with zeros.
+    let mut block = Zeroizing::new([0; 64]);
+    block[..32].copy_from_slice(key.as_slice());
+    let mut hmac = Hmac::<Sha256>::new((&*block).into());
+    parts.iter().for_each(|part| hmac.update(part));
+    hmac
 }
 
 fn terms(policy: &Policy) -> Result<&CountsTerms, CountsError> {
     policy.counts.as_ref().ok_or_else(|| CountsError::NoneKept { policy: policy.name.clone() })
+}
+
+/// Whether a policy has such a register. What links lead through is for connectors to name.
+fn named(policy: &Policy, register: &RegisterId) -> bool {
+    match register {
+        RegisterId::Link(link) => policy.links.contains_key(link),
+        _ => policy.registers().any(|known| known.id == *register),
+    }
 }
 
 /// Whether a register lists as many as it must, whatever it listed before.
@@ -314,30 +430,29 @@ fn add(days: &mut Vec<DayCounts>, today: Day, count: u64, reference_days: u16) {
 
 /// Waits until no other run writes the counts. The lock is gone with the file that is returned, or with the process.
 fn lock(path: &Path) -> Result<File, CountsError> {
-    let unwritable = |error: io::Error| CountsError::Unwritable { path: path.to_owned(), kind: error.kind() };
-    let beside = beside(path, ".lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(beside).map_err(unwritable)?;
-    file.lock().map_err(unwritable)?;
-    Ok(file)
+    lock_for(path, LOCK_WAIT_MAX)
 }
 
-/// Puts a new file in the place of the old one, so that whoever looks finds either of them, whole.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = beside(path, ".new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// Whoever can open the lock's file can hold it: so it is made for its owner alone, and is refused where it was not.
+fn lock_for(path: &Path, wait_max: Duration) -> Result<File, CountsError> {
+    let path = beside(path, ".lock");
+    let unlockable = |error: io::Error| CountsError::Unlockable { path: path.clone(), kind: error.into() };
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600);
+    let file = open_regular_itself(&mut options, &path).map_err(unlockable)?;
+    let metadata = file.metadata().map_err(unlockable)?;
+    let of_others = |whose| Err(CountsError::LockOfOthers { path: path.clone(), whose });
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return of_others("of another account");
     }
-    secret_file::write_new(&new, bytes)?;
-    fs::rename(&new, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
-}
-
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return of_others("open to other accounts");
+    }
+    match lock_within(wait_max, || file.try_lock()) {
+        Ok(()) => Ok(file),
+        Err(LockFault::Busy { waited_s }) => Err(CountsError::Busy { path: path.clone(), waited_s }),
+        Err(LockFault::System(error)) => Err(unlockable(error)),
+    }
 }
 
 #[cfg(test)]

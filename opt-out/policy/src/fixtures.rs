@@ -50,7 +50,7 @@ pub(crate) fn signing_key(byte: u8) -> (tempfile::TempDir, SigningKeyFile) {
     let path = folder.path().join("signing.key");
     let encoded = base64::engine::general_purpose::STANDARD.encode([byte; 32]);
     let text = format!("peristyle private signing key 1\n{encoded}\n");
-    crate::secret_file::write_new(&path, text.as_bytes()).unwrap();
+    crate::files::write_new(&path, text.as_bytes()).unwrap();
     let key = SigningKeyFile::open(&path).unwrap();
     (folder, key)
 }

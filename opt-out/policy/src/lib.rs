@@ -6,6 +6,7 @@
 
 pub mod activation;
 pub mod counts;
+pub mod files;
 pub mod outcome;
 pub mod patients;
 pub mod permissions;

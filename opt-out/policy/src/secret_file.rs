@@ -1,12 +1,15 @@
 //! Files that hold a secret of 32 bytes, for their owner's eyes only.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use zeroize::Zeroizing;
+
+use crate::files::{FileFault, open_regular, write_new};
 
 const SECRET_FILE_BYTES_MAX: u64 = 1_024;
 
@@ -47,7 +50,7 @@ impl std::fmt::Display for SecretKind {
 pub enum SecretFileError {
     /// Missing, or not ours to read
     #[error("the {secret} `{}` cannot be read ({kind})", path.display())]
-    Unreadable { secret: SecretKind, path: PathBuf, kind: io::ErrorKind },
+    Unreadable { secret: SecretKind, path: PathBuf, kind: FileFault },
     /// Others can read it
     #[error(
         "the {secret} `{}` can be read or changed by others than its owner: `chmod 600` it, and replace it if others may have read it",
@@ -62,7 +65,7 @@ pub enum SecretFileError {
     Exists { secret: SecretKind, path: PathBuf },
     /// It cannot be written
     #[error("the {secret} `{}` cannot be written ({kind})", path.display())]
-    Unwritable { secret: SecretKind, path: PathBuf, kind: io::ErrorKind },
+    Unwritable { secret: SecretKind, path: PathBuf, kind: FileFault },
     /// The system gives no random bytes
     #[error("the system gives no random bytes, so no {secret} can be made")]
     NoRandomness { secret: SecretKind },
@@ -76,7 +79,7 @@ pub(crate) fn create(secret: SecretKind, path: &Path) -> Result<Secret, SecretFi
     let text = Zeroizing::new(format!("{}\n{}\n", secret.heading(), encoded.as_str()));
     write_new(path, text.as_bytes()).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => SecretFileError::Exists { secret, path: path.to_owned() },
-        kind => SecretFileError::Unwritable { secret, path: path.to_owned(), kind },
+        kind => SecretFileError::Unwritable { secret, path: path.to_owned(), kind: kind.into() },
     })?;
     Ok(bytes)
 }
@@ -84,8 +87,8 @@ pub(crate) fn create(secret: SecretKind, path: &Path) -> Result<Secret, SecretFi
 /// Reads the secret at `path`, unless others can read it too.
 pub(crate) fn open(secret: SecretKind, path: &Path) -> Result<Secret, SecretFileError> {
     let unreadable =
-        |error: io::Error| SecretFileError::Unreadable { secret, path: path.to_owned(), kind: error.kind() };
-    let file = File::open(path).map_err(unreadable)?;
+        |error: io::Error| SecretFileError::Unreadable { secret, path: path.to_owned(), kind: error.into() };
+    let file = open_regular(path).map_err(unreadable)?;
     if exposed(&file).map_err(unreadable)? {
         return Err(SecretFileError::Exposed { secret, path: path.to_owned() });
     }
@@ -104,26 +107,9 @@ fn parse(secret: SecretKind, text: &[u8]) -> Option<Secret> {
     Some(bytes)
 }
 
-/// Writes a file that was not there, for its owner's eyes, and has it reach the disk.
-pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-#[cfg(unix)]
+/// Whether others than its owner can read or write it.
 fn exposed(file: &File) -> io::Result<bool> {
-    use std::os::unix::fs::PermissionsExt;
     Ok(file.metadata()?.permissions().mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn exposed(_file: &File) -> io::Result<bool> {
-    Ok(false)
 }
 
 #[cfg(test)]
@@ -162,10 +148,8 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_secret_that_others_can_read_is_refused() {
-        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         create(KIND, &path).unwrap();

@@ -55,7 +55,7 @@ pub struct VerifiedRegister {
 
 impl VerifiedPolicy {
     /// Reads the registers of the rules that the run is under, holds them against the policy's limits and against the
-    /// counts of late runs, adds to those counts, and pins the registers' files. Blocks.
+    /// counts of recent runs, adds to those counts, and pins the registers' files. Blocks.
     ///
     /// # Errors
     /// Any doubt about a register. Nothing has been opened but registers.
@@ -72,6 +72,8 @@ impl VerifiedPolicy {
         if !registers.is_empty() {
             let counts = CountsFile::open(run.policy)?;
             counts.require_sequence(run.known_counts)?;
+            // Asked now: another run may have counted on a day that has begun since this one did.
+            counts.require_clock(run.today.max(Day::today()))?;
             let counted = counted(&registers, &verified);
             counted.iter().try_for_each(|(register, count)| counts.check(register, *count, run.today))?;
             check_found(run, &enforcement, &mut pins)?;
@@ -90,7 +92,7 @@ impl VerifiedPolicy {
     }
 }
 
-/// Reads registers and checks their shape, date and least count, but not how they compare to late runs: for whoever
+/// Reads registers and checks their shape, date and least count, but not how they compare to recent runs: for whoever
 /// begins or accepts counts. Blocks.
 ///
 /// # Errors

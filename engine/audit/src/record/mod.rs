@@ -13,7 +13,8 @@ mod words;
 pub use counts::{Acceptance, CountsAccepted, CountsWritten};
 pub use moment::Moment;
 pub use run::{
-    Activity, Outcome, OutputWritten, RegisterUsed, Removed, Repair, Rule, RunFinish, RunStart, Standing, TableCounts,
+    Activity, ClockAccepted, Outcome, OutputWritten, RegisterUsed, Removed, Repair, Rule, RunFinish, RunStart,
+    Standing, TableCounts,
 };
 pub use set_aside::{Agreement, SetAside};
 pub use source::{FileSnapshot, SourceSnapshot};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::RecordError;
@@ -31,6 +31,11 @@ impl Moment {
             // One moment has one form; a leap second and a missing zero would be read too.
             .filter(|moment| moment.to_string() == text)
             .ok_or(RecordError::NotAMoment { what })
+    }
+
+    /// Its day in UTC: `2026-01-31`.
+    pub(crate) fn day(self) -> NaiveDate {
+        self.0.date_naive()
     }
 
     /// For people: `2026-01-31 09:30:00`.

@@ -1,10 +1,10 @@
-//! The two halves of a run's record, and the mark that a repair leaves.
+//! The two halves of a run's record, and the marks that a repair leaves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Code, CountsWritten, Digest, FileName, Moment, Name, SetAside, SourceSnapshot};
+use super::{Code, CountsWritten, Digest, FileName, FreeText, Moment, Name, SetAside, SourceSnapshot};
 
 /// What a run was asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,4 +215,16 @@ pub struct Repair {
     pub torn_bytes: u64,
     /// Their SHA-256
     pub torn_sha256: Digest,
+}
+
+/// A person answers for the clock: it was ahead when the last record was written, and is right now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockAccepted {
+    /// When, by the clock that is right
+    pub accepted: Moment,
+    /// When the record before says that it was written
+    pub ahead: Moment,
+    /// Who says so
+    pub by: FreeText,
 }

@@ -212,6 +212,18 @@ impl From<[u8; 32]> for Digest {
     }
 }
 
+impl From<Digest> for peristyle_policy::Digest {
+    fn from(digest: Digest) -> peristyle_policy::Digest {
+        peristyle_policy::Digest::from_bytes(digest.0)
+    }
+}
+
+impl From<peristyle_policy::Digest> for Digest {
+    fn from(digest: peristyle_policy::Digest) -> Digest {
+        Digest(*digest.as_bytes())
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

@@ -9,7 +9,8 @@ use super::{indented, listed, named, rules_by_standing};
 use crate::error::AuditError;
 use crate::history::{History, Run};
 use crate::record::{
-    Agreement, CountsAccepted, Moment, Outcome, RegisterUsed, Repair, Rule, RunFinish, RunStart, SetAside,
+    Agreement, ClockAccepted, CountsAccepted, Moment, Outcome, RegisterUsed, Repair, Rule, RunFinish, RunStart,
+    SetAside,
 };
 
 /// All that a ledger holds, headed by what is wrong with it. [`Display`](fmt::Display) gives it as text for people.
@@ -19,6 +20,7 @@ pub struct OperatorView<'a> {
     findings: Vec<String>,
     runs: Vec<OperatorRun<'a>>,
     acceptances: &'a [CountsAccepted],
+    clocks: &'a [ClockAccepted],
     repairs: &'a [Repair],
 }
 
@@ -37,6 +39,7 @@ impl OperatorView<'_> {
             findings: history.findings().iter().map(ToString::to_string).collect(),
             runs: history.runs().map(OperatorRun::of).collect(),
             acceptances: history.acceptances(),
+            clocks: history.clocks(),
             repairs: history.repairs(),
         }
     }
@@ -82,6 +85,10 @@ impl fmt::Display for OperatorView<'_> {
             let (acceptance, when) = (acceptance.name(), when.for_people());
             writeln!(f, "\ncounts of policy {policy} {acceptance} by {by} on {when} (policy {policy_sha256})")?;
             f.write_str(&registers_text(registers))?;
+        }
+        for ClockAccepted { accepted, ahead, by } in self.clocks {
+            let (accepted, ahead) = (accepted.for_people(), ahead.for_people());
+            writeln!(f, "\nclock set right on {accepted}, after a record of {ahead}: {by} answers for it")?;
         }
         for Repair { moved_to, repaired, torn_bytes, .. } in self.repairs {
             let when = repaired.for_people();

@@ -25,6 +25,7 @@ pub struct PublicView {
     counts: &'static str,
     runs: Vec<PublicRun>,
     acceptances: Vec<PublicAcceptance>,
+    clock_set_right: Vec<Moment>,
     repaired: Vec<Moment>,
 }
 
@@ -104,6 +105,7 @@ impl PublicView {
             counts: "counts of 7 or fewer are null, all others are rounded to the nearest 5",
             runs: history.runs().map(PublicRun::of).collect(),
             acceptances: history.acceptances().iter().map(PublicAcceptance::of).collect(),
+            clock_set_right: history.clocks().iter().map(|clock| clock.accepted).collect(),
             repaired: history.repairs().iter().map(|repair| repair.repaired).collect(),
         })
     }
@@ -208,6 +210,10 @@ impl fmt::Display for PublicView {
         for PublicAcceptance { acceptance, accepted, policy, registers } in &self.acceptances {
             let (acceptance, when, registers) = (acceptance.name(), accepted.for_people(), listed(registers));
             writeln!(f, "\nCounts of registers of policy {policy} were {acceptance} on {when}: {registers}.")?;
+        }
+        if !self.clock_set_right.is_empty() {
+            let moments = self.clock_set_right.iter().map(|moment| moment.for_people());
+            writeln!(f, "\nThe clock was set right, having been ahead, on {}.", listed(moments))?;
         }
         if !self.repaired.is_empty() {
             let moments = self.repaired.iter().map(|moment| moment.for_people());

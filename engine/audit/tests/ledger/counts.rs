@@ -1,8 +1,12 @@
 //! What the ledger knows of the counts of registers.
 
-use peristyle_audit::{Acceptance, CountsWritten, Ledger, RunFinish, RunStart};
+use peristyle_audit::{Acceptance, AuditError, CountsWritten, Ledger, LedgerEnd, RunFinish, RunStart};
 
-use crate::samples::{Place, accepted, answered, finish, name, start};
+use crate::samples::{Place, accepted, answered, finish, name, now, start};
+
+fn look(place: &Place) -> Result<LedgerEnd, AuditError> {
+    Ledger::look(&place.ledger, place.key(), now)
+}
 
 fn counted(policy: &str, sequence: u64) -> RunFinish {
     let counts = Some(CountsWritten { policy: name(policy), sequence });
@@ -17,8 +21,8 @@ fn start_under(policy: &str) -> RunStart {
 #[test]
 fn the_last_line_knows_the_greatest_sequence_of_each_policy() {
     let place = Place::new();
-    let ledger = Ledger::open(&place.ledger).unwrap();
-    let known = |policy: &str| Ledger::known_counts(&place.ledger, &name(policy)).unwrap();
+    let ledger = place.open().unwrap();
+    let known = |policy: &str| look(&place).unwrap().known_counts(&name(policy));
     assert_eq!(known("a"), 0);
     let [first, second, other] = ["a", "a", "b"].map(|policy| ledger.begin(start_under(policy)).unwrap());
     assert_eq!(first.known_counts(), 0);
@@ -35,9 +39,9 @@ fn the_last_line_knows_the_greatest_sequence_of_each_policy() {
 #[test]
 fn where_there_is_no_ledger_nothing_is_known_and_none_is_made() {
     let place = Place::new();
-    assert_eq!(Ledger::known_counts(&place.ledger, &name("a")).unwrap(), 0);
+    assert_eq!(look(&place).unwrap().known_counts(&name("a")), 0);
     assert!(!place.ledger.exists());
     place.run();
     std::fs::remove_file(&place.ledger).unwrap();
-    assert!(Ledger::known_counts(&place.ledger, &name("a")).is_err(), "the anchor says that there was one");
+    assert!(look(&place).is_err(), "the anchor says that there was one");
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 
-use peristyle_audit::{Code, Ledger, Outcome};
+use peristyle_audit::{Code, Outcome};
 use proptest::prelude::*;
 
 use crate::samples::{Place, answered, finish, full_finish, full_start, put, refused, start};
@@ -25,9 +25,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 3..14)
 }
 
-fn written(steps: &[Step]) -> Place {
-    let place = Place::new();
-    let ledger = Ledger::open(&place.ledger).unwrap();
+fn written(place: Place, steps: &[Step]) -> Place {
+    let ledger = place.open().unwrap();
     let mut open = vec![ledger.begin(start()).unwrap(), ledger.begin(full_start()).unwrap()];
     for step in steps {
         match *step {
@@ -115,8 +114,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_single_change_is_found(steps in steps(), mutations in prop::collection::vec(mutations(), 40)) {
-        let place = written(&steps);
+    fn any_single_change_is_found(
+        sealed in any::<bool>(),
+        steps in steps(),
+        mutations in prop::collection::vec(mutations(), 40),
+    ) {
+        let place = written(if sealed { Place::sealed() } else { Place::new() }, &steps);
         prop_assert!(place.verify(None).is_sound());
         let (bytes, anchor) = (place.bytes(), fs::read(place.anchor()).unwrap());
         for mutation in mutations {
@@ -134,7 +137,11 @@ proptest! {
 /// Not a sample: every bit of a ledger, and every byte that it can be cut at.
 #[test]
 fn every_bit_and_every_cut_of_one_ledger() {
-    let place = Place::with_runs(1);
+    every_bit_and_every_cut(&Place::with_runs(1));
+    every_bit_and_every_cut(&Place::sealed().and_runs(1));
+}
+
+fn every_bit_and_every_cut(place: &Place) {
     let bytes = place.bytes();
     let file = fs::OpenOptions::new().write(true).open(&place.ledger).unwrap();
     for at in 0..bytes.len() {

@@ -3,13 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use peristyle_audit::{
-    Acceptance, Activity, Agreement, Code, CountsAccepted, CountsWritten, Digest, FileName, FileSnapshot, FreeText,
-    Head, Ledger, Moment, Name, Outcome, OutputWritten, Receipt, RegisterUsed, Removed, Rule, RunFinish, RunStart,
-    SetAside, SourceSnapshot, Standing, TableCounts, Verification, verify,
+    Acceptance, Activity, Agreement, AuditError, Code, CountsAccepted, CountsWritten, Digest, FileName, FileSnapshot,
+    FreeText, Head, History, Ledger, LedgerKey, Moment, Name, Outcome, OutputWritten, Receipt, RegisterUsed, Removed,
+    Repaired, Rule, RunFinish, RunStart, Selection, SetAside, SourceSnapshot, Standing, TableCounts, Verification,
+    verify,
 };
+use peristyle_policy::counts::CountsFile;
+use peristyle_policy::counts::ledger::CountsFiles;
+use peristyle_policy::{Day, Policy};
 
 pub(crate) fn at(text: &str) -> Moment {
     Moment::parse("a test's moment", text).unwrap()
@@ -154,38 +159,74 @@ pub(crate) fn full_finish() -> RunFinish {
     }
 }
 
+/// What the clock says in all tests but those of the clock: later than every record.
+pub(crate) fn now() -> Moment {
+    at("2026-02-03T04:05:06Z")
+}
+
 /// A directory of a test's own, and a ledger's path in it.
 pub(crate) struct Place {
     pub(crate) directory: tempfile::TempDir,
     pub(crate) ledger: PathBuf,
+    /// The counts that keep the ledger's head; none where its lines have no MAC
+    pub(crate) counts: Option<CountsFiles>,
 }
 
 impl Place {
+    /// Of a policy that keeps no counts: nothing but digests holds the ledger.
     pub(crate) fn new() -> Place {
         let directory = tempfile::tempdir().unwrap();
         let ledger = directory.path().join("audit.jsonl");
-        Place { directory, ledger }
+        Place { directory, ledger, counts: None }
+    }
+
+    /// Of a policy whose counts have been begun; without runs.
+    pub(crate) fn sealed() -> Place {
+        let place = Place::new();
+        let counts = Some(begin_counts(place.directory.path()));
+        Place { counts, ..place }
+    }
+
+    /// The key of the lines, as the policy says where it is.
+    pub(crate) fn key(&self) -> LedgerKey {
+        LedgerKey::of(self.counts.clone(), &self.ledger)
+    }
+
+    pub(crate) fn open(&self) -> Result<Ledger, AuditError> {
+        Ok(Ledger::open(&self.ledger, self.key())?.with_clock(now))
+    }
+
+    /// Has a half-written line moved aside.
+    pub(crate) fn repair(&self) -> Result<Repaired, AuditError> {
+        Ledger::repair(&self.ledger, &self.key(), now(), None)
+    }
+
+    pub(crate) fn history(&self, selection: &Selection) -> History {
+        History::read(&self.ledger, selection, &self.key()).unwrap()
+    }
+
+    /// With so many runs, each of them answered: two lines a run.
+    pub(crate) fn and_runs(self, runs: usize) -> Place {
+        for _ in 0..runs {
+            self.run();
+        }
+        self
     }
 
     pub(crate) fn anchor(&self) -> PathBuf {
-        self.directory.path().join("audit.jsonl.anchor")
+        self.ledger.with_extension("jsonl.anchor")
     }
 
-    /// A ledger of runs that were each answered: two lines a run.
     pub(crate) fn with_runs(runs: usize) -> Place {
-        let place = Place::new();
-        for _ in 0..runs {
-            place.run();
-        }
-        place
+        Place::new().and_runs(runs)
     }
 
     pub(crate) fn run(&self) -> Receipt {
-        Ledger::open(&self.ledger).unwrap().begin(start()).unwrap().finish(finish(answered())).unwrap()
+        self.open().unwrap().begin(start()).unwrap().finish(finish(answered())).unwrap()
     }
 
     pub(crate) fn verify(&self, noted: Option<Head>) -> Verification {
-        verify(&self.ledger, noted).unwrap()
+        verify(&self.ledger, noted, &self.key()).unwrap()
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
@@ -206,9 +247,38 @@ impl Place {
         text.to_string().replace(&self.directory.path().display().to_string(), "DIR")
     }
 
+    /// Ledger, anchor and counts as they are.
+    pub(crate) fn state(&self) -> State {
+        let files = [self.ledger.clone(), self.anchor()];
+        let files = files.into_iter().chain(self.counts.iter().map(|counts| counts.file.clone()));
+        State(files.map(|path| (path.clone(), fs::read(&path).ok())).collect())
+    }
+
+    /// Puts files back as they were.
+    pub(crate) fn put_back(&self, state: &State) {
+        for (path, bytes) in &state.0 {
+            match bytes {
+                Some(bytes) => put(path, bytes),
+                None => drop(fs::remove_file(path)),
+            }
+        }
+    }
+
     pub(crate) fn findings(&self) -> Vec<String> {
         self.verify(None).findings().iter().map(ToString::to_string).collect()
     }
+}
+
+/// Files as they were, where they were there.
+pub(crate) struct State(Vec<(PathBuf, Option<Vec<u8>>)>);
+
+/// Counts of a policy, begun in `folder`.
+pub(crate) fn begin_counts(folder: &Path) -> CountsFiles {
+    fs::create_dir_all(folder.join("state")).unwrap();
+    let text = include_str!("../../../../opt-out/policy/policies/type-one-only.toml");
+    let policy = Policy::parse(text.as_bytes(), &folder.join("policy.toml")).unwrap();
+    CountsFile::begin(&policy, &[], Day::parse("2026-01-01").unwrap(), 0).unwrap();
+    CountsFiles::of(&policy).unwrap()
 }
 
 pub(crate) fn mode(path: &Path) -> u32 {
@@ -218,7 +288,7 @@ pub(crate) fn mode(path: &Path) -> u32 {
 
 /// Writes a file's bytes in place: a file that is emptied first is flushed by some file systems, which takes long.
 pub(crate) fn put(path: &Path, bytes: impl AsRef<[u8]>) {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path).unwrap();
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).unwrap();
     file.write_all(bytes.as_ref()).unwrap();
     file.set_len(bytes.as_ref().len() as u64).unwrap();
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use peristyle_audit::{Head, Ledger, verify};
+use peristyle_audit::{Head, Ledger, LedgerKey, verify};
 
 use crate::samples::{Place, finish, mode, put, refused, start};
 
@@ -21,7 +21,7 @@ fn a_sound_ledger_verifies_and_says_its_head() {
 #[test]
 fn a_run_that_does_not_finish_shows_as_unfinished() {
     let place = Place::with_runs(1);
-    let ledger = Ledger::open(&place.ledger).unwrap();
+    let ledger = place.open().unwrap();
     drop(ledger.begin(start()).unwrap());
     let run = ledger.begin(start()).unwrap();
     assert_eq!(place.verify(None).unfinished().collect::<Vec<_>>(), [3, 4]);
@@ -52,7 +52,7 @@ const CASES: &[Case] = &[
     ),
     (
         "a space is put in and the line sealed anew",
-        |lines| reseal(&mut lines[3], "\"format\":1", "\"format\": 1"),
+        |lines| reseal(&mut lines[3], "\"format\":2", "\"format\": 2"),
         &[
             "line 4 was altered: it is sealed, and not a record in the form that this version of Peristyle writes; a newer one may have written it",
         ],
@@ -199,7 +199,7 @@ fn a_ledger_whose_end_was_tampered_with_takes_no_more_runs() {
     let mut said = String::new();
     for (name, tamper, _) in CASES.iter().filter(|(name, _, _)| refused_at_the_end.contains(name)) {
         let place = Place::with_runs(4);
-        let ledger = Ledger::open(&place.ledger).unwrap();
+        let ledger = place.open().unwrap();
         let run = ledger.begin(start()).unwrap();
         run.finish(finish(refused())).unwrap();
         let mut lines = place.lines();
@@ -268,13 +268,13 @@ fn tampering_with_the_anchor_is_found_and_refused() {
     for (name, tamper) in cases {
         let place = Place::with_runs(2);
         tamper(&place);
-        let found = match verify(&place.ledger, None) {
+        let found = match verify(&place.ledger, None, &place.key()) {
             Ok(verification) => {
                 verification.findings().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
             }
             Err(error) => format!("error: {}", place.shown(error)),
         };
-        let refused = place.shown(Ledger::open(&place.ledger).unwrap_err());
+        let refused = place.shown(place.open().unwrap_err());
         said += &format!("{name}:\n  {found}\n  {refused}\n");
     }
     insta::assert_snapshot!(said);
@@ -299,11 +299,16 @@ fn an_anchor_one_line_behind_is_a_crash_and_is_brought_up_to_date() {
 #[test]
 fn a_ledger_that_is_no_safe_file_is_refused() {
     let place = Place::with_runs(1);
-    let open = |path: &str| place.shown(Ledger::open(place.directory.path().join(path)).unwrap_err());
-    let mut said = vec![open("absent/audit.jsonl"), open("."), place.shown(Ledger::open("/dev/null").unwrap_err())];
+    let open =
+        |path: &str| place.shown(Ledger::open(place.directory.path().join(path), LedgerKey::NotKept).unwrap_err());
+    let mut said = vec![
+        open("absent/audit.jsonl"),
+        open("."),
+        place.shown(Ledger::open("/dev/null", LedgerKey::NotKept).unwrap_err()),
+    ];
     fs::set_permissions(&place.ledger, fs::Permissions::from_mode(0o644)).unwrap();
     said.push(open("audit.jsonl"));
-    said.push(place.shown(verify(&place.directory.path().join("other"), None).unwrap_err()));
+    said.push(place.shown(verify(&place.directory.path().join("other"), None, &place.key()).unwrap_err()));
     said.push("12:abc".parse::<Head>().unwrap_err().to_string());
     insta::assert_snapshot!(said.join("\n"));
 }
@@ -311,11 +316,11 @@ fn a_ledger_that_is_no_safe_file_is_refused() {
 #[test]
 fn a_ledger_that_is_replaced_during_a_run_does_not_take_its_end() {
     let place = Place::with_runs(2);
-    let run = Ledger::open(&place.ledger).unwrap().begin(start()).unwrap();
+    let run = place.open().unwrap().begin(start()).unwrap();
     for file in [&place.ledger, &place.anchor()] {
         fs::remove_file(file).unwrap();
     }
-    drop(Ledger::open(&place.ledger).unwrap());
+    drop(place.open().unwrap());
     let error = run.finish(finish(refused())).unwrap_err();
     insta::assert_snapshot!(place.shown(error));
 }

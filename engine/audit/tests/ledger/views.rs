@@ -1,12 +1,12 @@
 //! What the operator sees, and what may be published.
 
-use peristyle_audit::{Acceptance, Code, History, Ledger, OperatorView, Outcome, PublicView, Selection};
+use peristyle_audit::{Acceptance, Code, History, OperatorView, Outcome, PublicView, Selection};
 
 use crate::samples::{Place, accepted, at, finish, full_finish, full_start, name, refused, start};
 
 fn sample() -> Place {
     let place = Place::new();
-    let ledger = Ledger::open(&place.ledger).unwrap();
+    let ledger = place.open().unwrap();
     ledger.accept_counts(accepted(Acceptance::Begun)).unwrap();
     let first = ledger.begin(start()).unwrap();
     let second = ledger.begin(full_start()).unwrap();
@@ -24,7 +24,7 @@ fn sample() -> Place {
 }
 
 fn all(place: &Place) -> History {
-    History::read(&place.ledger, &Selection::default()).unwrap()
+    place.history(&Selection::default())
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn runs_are_selected_by_project_and_moment() {
         (Selection { until: Some(at("2026-02-01T08:00:00Z")), ..Selection::default() }, vec![2, 6, 7]),
     ];
     for (selection, expected) in cases {
-        let history = History::read(&place.ledger, &selection).unwrap();
+        let history = place.history(&selection);
         assert_eq!(history.runs().map(|run| run.run).collect::<Vec<_>>(), expected, "{selection:?}");
     }
 }
@@ -94,7 +94,7 @@ fn runs_are_selected_by_project_and_moment() {
 #[test]
 fn an_empty_ledger_has_views() {
     let place = Place::new();
-    drop(Ledger::open(&place.ledger).unwrap());
+    drop(place.open().unwrap());
     assert!(place.verify(None).is_sound());
     insta::assert_snapshot!(place.shown(format!(
         "{}{}{}",
@@ -107,7 +107,7 @@ fn an_empty_ledger_has_views() {
 #[test]
 fn the_lines_themselves() {
     let place = Place::new();
-    let ledger = Ledger::open(&place.ledger).unwrap();
+    let ledger = place.open().unwrap();
     ledger.begin(full_start()).unwrap().finish(full_finish()).unwrap();
     insta::assert_snapshot!(String::from_utf8(place.bytes()).unwrap());
 }

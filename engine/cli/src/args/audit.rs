@@ -15,7 +15,7 @@ pub(crate) enum AuditCommand {
     Verify(AuditVerify),
     /// Show the runs of a ledger: all that is known of them, or what may be published
     Show(AuditShow),
-    /// Move a half-written last line aside, and record that
+    /// Move a half-written last line aside, or answer for a clock that was ahead, and record that
     Repair(AuditRepair),
 }
 
@@ -28,6 +28,17 @@ pub(crate) struct AuditVerify {
     /// The head that an earlier check printed, noted where nobody who can write the ledger can write
     #[arg(long, value_name = "SEQ:HASH")]
     pub(crate) head: Option<Head>,
+    #[command(flatten)]
+    pub(crate) place: LedgerPlace,
+}
+
+/// Where the key of a ledger's lines is.
+#[derive(Debug, Args)]
+pub(crate) struct LedgerPlace {
+    /// The source file of the place that the ledger is of: its policy says which counts keep the ledger's head, and which
+    /// key its lines have MACs under [default: those that the ledger's anchor notes, which whoever writes it can change]
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) source: Option<PathBuf>,
 }
 
 /// `audit show`
@@ -51,6 +62,8 @@ pub(crate) struct AuditShow {
     /// Only runs that started before this moment
     #[arg(long, value_name = "MOMENT", value_parser = moment)]
     pub(crate) until: Option<Moment>,
+    #[command(flatten)]
+    pub(crate) place: LedgerPlace,
 }
 
 /// `audit repair`
@@ -59,6 +72,14 @@ pub(crate) struct AuditRepair {
     /// The ledger
     #[arg(value_name = "LEDGER")]
     pub(crate) ledger: PathBuf,
+    /// The clock was ahead when the last record was written, and is right now: record that, so that runs go on
+    #[arg(long, requires = "by")]
+    pub(crate) clock_was_ahead: bool,
+    /// Who answers for the clock: for the audit ledger
+    #[arg(long, value_name = "NAME", requires = "clock_was_ahead")]
+    pub(crate) by: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: LedgerPlace,
 }
 
 fn moment(text: &str) -> Result<Moment, peristyle_audit::RecordError> {

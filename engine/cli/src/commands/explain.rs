@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use datafusion::physical_plan::ExecutionPlan;
-use peristyle_audit::Ledger;
+use peristyle_audit::{Ledger, Moment};
 use peristyle_execution::{explain_plan, explain_program};
 use peristyle_model::Definition;
 use peristyle_opt_out::{Enclave, VerifiedPolicy};
@@ -54,7 +54,7 @@ fn under_policy(command: &Explain, place: &SourceFile, settings: &Settings) -> R
     clearance.announce(settings.log_format);
     let known_counts = {
         let policy = words::name("the policy's name", clearance.policy.name.as_str())?;
-        Ledger::known_counts(&place.ledger, &policy)?
+        Ledger::look(&place.ledger, request.ledger_key(place)?, Moment::now)?.known_counts(&policy)
     };
     let extracts = place.extracts()?;
     let tables = questions.iter().flat_map(|question| question.tables(definition)).collect();

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use peristyle_opt_out::{ConnectedExtract, PolicyRun, VerifiedPolicy};
+use peristyle_policy::counts::CountsFile;
+use peristyle_policy::counts::ledger::CountsFiles;
 use peristyle_policy::set_aside::VerifiedSetAside;
 use peristyle_policy::{AppliedRules, Day, Name, Policy};
 
@@ -31,7 +33,7 @@ impl Clearance<'_> {
     }
 
     /// Reads the registers that the run needs, links of the tables that it asks for among them, and holds them against
-    /// the policy's limits. Blocks.
+    /// the policy's limits. A run that needs none needs the counts all the same: they keep the ledger's head. Blocks.
     pub(crate) fn verify(
         &self,
         place: &SourceFile,
@@ -41,6 +43,9 @@ impl Clearance<'_> {
         threads: usize,
     ) -> Result<VerifiedPolicy, Failure> {
         let Self { policy, rules, today, .. } = *self;
+        if CountsFiles::of(policy).is_some() {
+            CountsFile::open(policy)?;
+        }
         let tables = &place.extract;
         let run = PolicyRun { policy, rules, tables, extracts, asked, today, known_counts, threads };
         Ok(VerifiedPolicy::verify(&run)?)

@@ -9,7 +9,7 @@
 //!    │
 //! policy     registers read, counted, dated and pinned ─► enclave ─► answer, sealed, seen by nobody ─► pins held
 //!    ▼
-//! ledger     finished, on the disk ─► answer published
+//! ledger     finished, on the disk ─► answer published ─► the ledger's head, said in the log
 //! ```
 //!
 //! What is absent: an answer that is published without a [`Receipt`].
@@ -50,53 +50,67 @@ pub(crate) fn run(
             .help("give a file with --output FILE"));
     }
     let request = Request::gather(study.definition, study.source, place, settings)?;
-    let ledger = Ledger::open(&place.ledger)?;
+    // Whatever ends the run from here on is recorded.
+    let interruption = Interruption::watch()?;
+    let ledger = Ledger::open(&place.ledger, request.ledger_key(place)?)?;
     let open = ledger.begin(request.start(study.asked.activity())?)?;
     let mut evidence = Evidence::default();
-    let answered = carry_out(&request, study, place, target, settings, open.known_counts(), &mut evidence);
+    let run = Run { study, request: &request, place, settings, interruption: &interruption };
+    let answered = run.carry_out(target, open.known_counts(), &mut evidence);
     let answered = if panics::happened() { Err(panicked()) } else { answered };
     let (sealed, receipt) = record(open, evidence, answered)?;
-    publish(sealed, &receipt)
+    let published = publish(sealed, &receipt);
+    say_recorded(&receipt);
+    published
 }
 
-/// Carries the run through, up to an answer that nobody sees. `evidence` holds what is to be recorded, also of a run that
-/// fails.
-fn carry_out(
-    request: &Request,
-    study: &Study<'_>,
-    place: &SourceFile,
-    target: OutputTarget,
-    settings: &Settings,
-    known_counts: u64,
-    evidence: &mut Evidence,
-) -> Result<SealedTables, Failure> {
-    let definition = request.definition()?;
-    let question = study.asked.of(definition)?;
-    let clearance = request.clear(&[question])?;
-    clearance.announce(settings.log_format);
-    needs_root(&question, definition, settings)?;
-    let interruption = Interruption::watch()?;
-    let extracts = place.extracts()?;
-    let policy = clearance.verify(place, &extracts, &question.tables(definition), known_counts, settings.threads())?;
-    evidence.take_policy(&policy, clearance.policy)?;
-    interruption.check()?;
+/// A run that is recorded as begun.
+struct Run<'a> {
+    study: &'a Study<'a>,
+    request: &'a Request,
+    place: &'a SourceFile,
+    settings: &'a Settings,
+    interruption: &'a Interruption,
+}
 
-    let mut kept = kept_from_studies(place, study.source, clearance.policy);
-    kept.extend(kept::answer_files(&target, &question));
-    let enclave = place.open(extracts, policy, settings.enclave_under_policy(kept))?;
-    let runtime = settings.runtime()?;
-    let metadata = clearance.metadata();
-    let audience = Audience::Researchers;
-    let answer = run::answer(definition, &question, &enclave, settings, target, metadata, audience);
-    let answered = runtime.block_on(interruption.ends(answer));
-    // Waits for what still reads.
-    drop(runtime);
-    let taken = evidence.take_enclave(&enclave, &place.connector_name());
-    let sealed = answered?;
-    taken?;
-    enclave.policy().check_pins()?;
-    interruption.check()?;
-    Ok(sealed)
+impl Run<'_> {
+    /// Carries the run through, up to an answer that nobody sees. `evidence` holds what is to be recorded, also of a run
+    /// that fails.
+    fn carry_out(
+        &self,
+        target: OutputTarget,
+        known_counts: u64,
+        evidence: &mut Evidence,
+    ) -> Result<SealedTables, Failure> {
+        let Self { study, request, place, settings, interruption } = *self;
+        let definition = request.definition()?;
+        let question = study.asked.of(definition)?;
+        let clearance = request.clear(&[question])?;
+        clearance.announce(settings.log_format);
+        needs_root(&question, definition, settings)?;
+        let extracts = place.extracts()?;
+        let asked = question.tables(definition);
+        let policy = clearance.verify(place, &extracts, &asked, known_counts, settings.threads())?;
+        evidence.take_policy(&policy, clearance.policy)?;
+        interruption.check()?;
+
+        let mut kept = kept_from_studies(place, study.source, clearance.policy);
+        kept.extend(kept::answer_files(&target, &question));
+        let enclave = place.open(extracts, policy, settings.enclave_under_policy(kept))?;
+        let runtime = settings.runtime()?;
+        let metadata = clearance.metadata();
+        let audience = Audience::Researchers;
+        let answer = run::answer(definition, &question, &enclave, settings, target, metadata, audience);
+        let answered = runtime.block_on(interruption.ends(answer));
+        // Waits for what still reads.
+        drop(runtime);
+        let taken = evidence.take_enclave(&enclave, &place.connector_name());
+        let sealed = answered?;
+        taken?;
+        enclave.policy().check_pins()?;
+        interruption.check()?;
+        Ok(sealed)
+    }
 }
 
 /// Under a policy, the folder of a definition's own files is named, not assumed.
@@ -118,7 +132,10 @@ fn record(
     let recorded = evidence.finish(answered.as_ref()).and_then(|finish| Ok(open.finish(finish)?));
     match (answered, recorded) {
         (Ok(sealed), Ok(receipt)) => Ok((sealed, receipt)),
-        (Err(failure), Ok(_)) => Err(failure),
+        (Err(failure), Ok(receipt)) => {
+            say_recorded(&receipt);
+            Err(failure)
+        }
         (Ok(_), Err(unrecorded)) => Err(unrecorded),
         (Err(failure), Err(unrecorded)) => Err(unrecorded.cause(failure.message)),
     }
@@ -127,6 +144,12 @@ fn record(
 /// Puts the answer in place: the receipt says that the run is recorded.
 fn publish(sealed: SealedTables, _receipt: &Receipt) -> Result<Vec<WrittenTable>, Failure> {
     Ok(sealed.publish()?)
+}
+
+/// Says the ledger's head, for whoever keeps logs where nobody who can write the ledger can write. It tells nothing of what
+/// was recorded: the line that it is the digest of has a MAC.
+fn say_recorded(receipt: &Receipt) {
+    tracing::info!(run = receipt.run(), head = %receipt.head(), "recorded");
 }
 
 /// What becomes of a run on whose way a thread panicked. The panic itself has been reported.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use peristyle_audit::{Activity, Digest, Moment, RunStart};
+use peristyle_audit::{Activity, Digest, LedgerKey, Moment, RunStart};
 use peristyle_model::Definition;
+use peristyle_policy::counts::ledger::CountsFiles;
 use peristyle_policy::permissions::Permissions;
 use peristyle_policy::set_aside::{Record, VerifiedSetAside};
 use peristyle_policy::{AppliedRules, Day, Name, Policy, applied_rules};
@@ -93,6 +94,15 @@ impl Request {
             set_aside: set_aside.map(words::set_aside).transpose()?,
             started: self.started,
         })
+    }
+
+    /// The key of the ledger's lines: that of the policy's counts; where the policy cannot be read, that which the ledger
+    /// notes, so that this is recorded too.
+    pub(crate) fn ledger_key(&self, place: &SourceFile) -> Result<LedgerKey, Failure> {
+        match &self.policy {
+            Ok(policy) => Ok(LedgerKey::of(CountsFiles::of(policy), &place.ledger)),
+            Err(_) => Ok(LedgerKey::noted(&place.ledger)?),
+        }
     }
 
     /// The definition, once the policy is known to be one.

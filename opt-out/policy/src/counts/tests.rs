@@ -83,6 +83,42 @@ fn days_long_ago_are_forgotten_but_never_the_last() {
     assert!(!check(94_000, "2020-01-01"));
 }
 
+/// By a clock that was put back, every register would be fresh.
+#[test]
+fn a_clock_before_the_last_day_is_refused_until_a_person_answers_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = policy_in(folder.path(), &THREE_RULES);
+    let (one, national) = (type_one(&policy), policy.registers_of(Rule::National)[0]);
+    CountsFile::begin(&policy, &[(one, 100_000), (national, 50_000_000)], day(START), 0).unwrap();
+    CountsFile::record(&policy, &[(national, 50_000_000)], day("2026-06-20")).unwrap();
+    let check = |today: &str| CountsFile::open(&policy).unwrap().require_clock(day(today));
+    // Whichever register it is that the last day was counted of.
+    let (today, latest) = (day("2026-06-19"), day("2026-06-20"));
+    assert_eq!(check("2026-06-19"), Err(CountsError::ClockBehind { today, latest }));
+    assert_eq!((check("2026-06-20"), check("2027-01-01")), (Ok(()), Ok(())));
+    insta::assert_snapshot!(check("2026-06-19").unwrap_err());
+    // The clock was ahead, and is right now.
+    CountsFile::accept(&policy, &[(one, 100_000)], today).unwrap();
+    assert!(check("2026-06-19").is_err(), "the other register's day still stands");
+    CountsFile::accept(&policy, &[(national, 50_000_000)], today).unwrap();
+    assert_eq!(check("2026-06-19"), Ok(()));
+}
+
+/// A register that the policy has no more cannot be accepted, and so must not hold anything up.
+#[test]
+fn accepting_forgets_registers_that_the_policy_does_not_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = policy_in(folder.path(), &THREE_RULES);
+    let (one, national) = (type_one(&policy), policy.registers_of(Rule::National)[0]);
+    CountsFile::begin(&policy, &[(one, 100_000), (national, 50_000_000)], day(START), 0).unwrap();
+    let of_one_rule = TYPE_ONE_ONLY.replace("name = \"type-one-only\"", "name = \"three-rules\"");
+    let fewer = policy_in(folder.path(), &of_one_rule);
+    assert_eq!(counts_path(&fewer), counts_path(&policy));
+    let accepted = CountsFile::accept(&fewer, &[(type_one(&fewer), 100_000)], day("2026-05-01")).unwrap();
+    assert!(accepted.knows(&one.id) && !accepted.knows(&national.id));
+    assert_eq!(accepted.require_clock(day("2026-05-01")), Ok(()));
+}
+
 #[test]
 fn beginning_is_for_what_is_not_known_and_accepting_for_what_is() {
     let folder = tempfile::tempdir().unwrap();
@@ -140,7 +176,7 @@ fn the_seal_holds() {
         ("three-rules", "other-rules"),
         ("\"sequence\": 1", "\"sequence\": 2"),
         ("\"type_one\"", "\"national\""),
-        ("\"peristyle_counts\": 1", "\"peristyle_counts\": 2"),
+        ("\"peristyle_counts\": 2", "\"peristyle_counts\": 1"),
     ] {
         assert_ne!(whole.replace(from, to), whole);
         assert_eq!(opened(whole.replace(from, to).as_bytes()), altered, "{from} to {to}");
@@ -195,6 +231,41 @@ fn runs_at_the_same_time_all_count() {
     assert_eq!(counts.sequence(), 21);
     let days = &counts.content.registers[&RegisterId::TypeOne];
     assert_eq!(days, &[DayCounts { day: day(START), least: 99_000, greatest: 100_000 }]);
+}
+
+/// Whoever can open the lock's file can hold every run up.
+#[test]
+fn a_lock_that_others_can_hold_is_refused_and_no_lock_is_waited_for_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = begun(folder.path(), 100_000);
+    let lock = beside(&counts_path(&policy), ".lock");
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&lock), 0o600);
+    let record = || CountsFile::record(&policy, &[(type_one(&policy), 99_000)], day(START)).map(|_| ());
+
+    let holder = File::open(&lock).unwrap();
+    holder.lock_shared().unwrap();
+    let busy = lock_for(&counts_path(&policy), Duration::from_millis(20)).unwrap_err();
+    assert_eq!(busy, CountsError::Busy { path: lock.clone(), waited_s: 0 });
+    drop(holder);
+    assert_eq!(record(), Ok(()));
+
+    for open in [0o644, 0o620, 0o602] {
+        std::fs::set_permissions(&lock, PermissionsExt::from_mode(open)).unwrap();
+        let refused = CountsError::LockOfOthers { path: lock.clone(), whose: "open to other accounts" };
+        assert_eq!(record(), Err(refused), "{open:o}");
+    }
+    std::fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink("/dev/null", &lock).unwrap();
+    assert!(matches!(record(), Err(CountsError::Unlockable { .. })));
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+    assert!(matches!(record(), Err(CountsError::Unlockable { .. })));
+    std::fs::remove_dir(&lock).unwrap();
+    assert_eq!(record(), Ok(()));
+    let others = CountsError::LockOfOthers { path: "counts.json.lock".into(), whose: "of another account" };
+    let text = [busy, others].map(|error| error.to_string()).join("\n");
+    insta::assert_snapshot!(text.replace(&folder.path().display().to_string(), "FOLDER"));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What can be wrong with a policy file, where, and what to do.
 
-use std::io;
 use std::path::PathBuf;
+
+use crate::files::FileFault;
 
 /// A policy that cannot be used. The run stops: there is no policy to fall back to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +23,7 @@ pub struct PolicyError {
 pub enum PolicyFault {
     /// Missing, or not ours to read
     #[error("cannot be read ({kind}): give the path of a policy file that may be read")]
-    Unreadable { kind: io::ErrorKind },
+    Unreadable { kind: FileFault },
     /// Longer than [`super::POLICY_BYTES_MAX`]
     #[error("is longer than {} bytes, so it is no policy", super::POLICY_BYTES_MAX)]
     TooLong,

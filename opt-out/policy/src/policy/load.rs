@@ -1,6 +1,5 @@
 //! From the file's bytes to a policy.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use super::Policy;
 use super::document::PolicyDocument;
 use super::error::{PolicyError, PolicyFault};
 use super::examine::Examination;
+use crate::files::open_regular;
 
 /// The longest policy file, in bytes.
 pub const POLICY_BYTES_MAX: usize = 262_144;
@@ -24,9 +24,9 @@ impl Policy {
     /// Reads the policy at `path`. Relative paths in it are from its folder.
     pub fn load(path: &Path) -> Result<Self, PolicyError> {
         let fault = |fault| PolicyError { path: path.to_owned(), line: None, fault };
-        let unreadable = |error: std::io::Error| fault(PolicyFault::Unreadable { kind: error.kind() });
+        let unreadable = |error: std::io::Error| fault(PolicyFault::Unreadable { kind: error.into() });
         let mut bytes = Vec::new();
-        let file = File::open(path).map_err(unreadable)?;
+        let file = open_regular(path).map_err(unreadable)?;
         file.take(POLICY_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         Self::parse(&bytes, path)
     }

@@ -242,7 +242,7 @@ fn other_files_are_not_repeated() {
     assert_eq!(parsed(b"\xff\xfe"), PolicyFault::NotText);
     assert_eq!(parsed(&vec![b'#'; POLICY_BYTES_MAX + 1]), PolicyFault::TooLong);
     let missing = Policy::load(Path::new("/nowhere/policy.toml")).unwrap_err();
-    assert_eq!(missing.fault, PolicyFault::Unreadable { kind: std::io::ErrorKind::NotFound });
+    assert_eq!(missing.fault, PolicyFault::Unreadable { kind: std::io::ErrorKind::NotFound.into() });
 }
 
 /// Spacing, comments and order change nothing; every statement does.

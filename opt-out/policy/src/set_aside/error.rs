@@ -1,9 +1,9 @@
 //! Why a set-aside is not accepted.
 
-use std::io;
 use std::path::PathBuf;
 
 use crate::day::Day;
+use crate::files::FileFault;
 use crate::name::{Name, listed};
 use crate::rule::Rule;
 
@@ -14,7 +14,7 @@ use crate::rule::Rule;
 pub enum SetAsideError {
     /// The record's file
     #[error("set-aside `{}` cannot be read ({kind}): give the path of a record that may be read", path.display())]
-    Unreadable { path: PathBuf, kind: io::ErrorKind },
+    Unreadable { path: PathBuf, kind: FileFault },
     /// Longer than [`super::RECORD_BYTES_MAX`]
     #[error("the set-aside is longer than {} bytes, so it is no record", super::RECORD_BYTES_MAX)]
     TooLong,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -14,6 +13,7 @@ use super::error::SetAsideError;
 use super::keys::{SigningKeyFile, public_key_text};
 use crate::day::Day;
 use crate::digest::{Canonical, Digest};
+use crate::files::open_regular;
 use crate::name::{Name, listed};
 use crate::rule::Rule;
 
@@ -73,9 +73,9 @@ impl Record {
     /// Reads the record at `path`.
     pub fn load(path: &Path) -> Result<Self, SetAsideError> {
         let unreadable =
-            |error: std::io::Error| SetAsideError::Unreadable { path: path.to_owned(), kind: error.kind() };
+            |error: std::io::Error| SetAsideError::Unreadable { path: path.to_owned(), kind: error.into() };
         let mut bytes = Vec::new();
-        let file = File::open(path).map_err(unreadable)?;
+        let file = open_regular(path).map_err(unreadable)?;
         file.take(RECORD_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         Self::parse(&bytes)
     }

@@ -7,7 +7,7 @@ use arrow::array::Array;
 use clap::Parser;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::parquet::errors::ParquetError;
-use peristyle_audit::{History, Rule, Selection};
+use peristyle_audit::{History, LedgerKey, Rule, Selection};
 use peristyle_synth::{FileFormat, Population, Table};
 
 use super::heading;
@@ -102,7 +102,7 @@ fn step(words: &[&str], settings: &Settings) -> Result<(), Failure> {
 /// What each rule removed from each table, as the ledger has it.
 fn show_removals(out: &Path, rows: u64) -> Result<(), Failure> {
     let ledger = out.join("audit/ledger.jsonl");
-    let history = History::read(&ledger, &Selection::default())?;
+    let history = History::read(&ledger, &Selection::default(), &LedgerKey::noted(&ledger)?)?;
     let Some(finish) = history.runs().last().and_then(|run| run.finish.as_ref()) else {
         return Err(Failure::new(ExitStatus::Audit, "the demo's run is not in its ledger"));
     };

@@ -1,5 +1,6 @@
 //! `policy check`: what a run would find today, without one.
 
+use peristyle_audit::LedgerEnd;
 use peristyle_opt_out::{VerifiedRegister, link_registers};
 use peristyle_policy::Day;
 
@@ -25,18 +26,22 @@ pub(super) fn run(command: &PolicyCheck) -> Result<ExitStatus, Failure> {
     if !checked.registers.is_empty() {
         text.push_str(&format!("\nregisters, on {today}\n{}", registers(&checked.registers)));
         text.push_str(&match &checked.counts {
-            Some(Ok(counts)) => format!("\ncounts of late runs: written {} times so far\n", counts.sequence()),
-            Some(Err(_)) | None => "\ncounts of late runs: none that can be used\n".to_owned(),
+            Some(Ok(counts)) => format!("\ncounts of recent runs: written {} times so far\n", counts.sequence()),
+            Some(Err(_)) | None => "\ncounts of recent runs: none that can be used\n".to_owned(),
         });
+    }
+    if let Some(head) = checked.ledger.as_ref().ok().and_then(LedgerEnd::head) {
+        text.push_str(&format!("head: {head}\n"));
     }
     let refusals = checked.refusals();
     for refusal in &refusals {
         text.push_str(&format!("REFUSED: {}\n", refusal.message));
     }
-    text.push_str(if refusals.is_empty() {
-        "\nruns are accepted\n"
-    } else {
-        "\nRUNS ARE REFUSED, unless they need none of the registers at fault\n"
+    let of_all = checked.ledger.is_err() || matches!(checked.counts, Some(Err(_)));
+    text.push_str(match (refusals.is_empty(), of_all) {
+        (true, _) => "\nruns are accepted\n",
+        (false, true) => "\nRUNS ARE REFUSED\n",
+        (false, false) => "\nRUNS ARE REFUSED, unless they need none of the registers at fault\n",
     });
     ui::show(&text)?;
     Ok(refusals.first().map_or(ExitStatus::Success, |refusal| refusal.status))

@@ -4,8 +4,9 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use peristyle_audit::{Acceptance, CountsAccepted, FreeText, Ledger, Moment};
+use peristyle_audit::{Acceptance, AuditError, CountsAccepted, Finding, FreeText, Ledger, LedgerKey, Moment};
 use peristyle_opt_out::{VerifiedRegister, link_registers};
+use peristyle_policy::counts::ledger::CountsFiles;
 use peristyle_policy::counts::{CountsError, CountsFile};
 use peristyle_policy::register::{Register, RegisterId};
 use peristyle_policy::{Day, Policy};
@@ -31,7 +32,7 @@ pub(super) fn run(command: &Counts, acceptance: Acceptance) -> Result<ExitStatus
         && let Some(counts) = known(&policy)?
     {
         registers.retain(|register| !counts.knows(&register.id));
-        if registers.is_empty() {
+        if registers.is_empty() && !is_unknown_to_counts(&place, &policy) {
             ui::show("nothing to begin: these registers are counted already, and what is known of them stays\n")?;
             return Ok(ExitStatus::Success);
         }
@@ -46,10 +47,10 @@ pub(super) fn run(command: &Counts, acceptance: Acceptance) -> Result<ExitStatus
         registers.iter().filter_map(|register| Some((*register, count(register)?))).collect();
     make_folder(&policy)?;
 
-    let ledger = Ledger::open(&place.ledger)?;
+    let ledger = open_ledger(&place, &policy, acceptance)?;
     let name = words::name("the policy's name", policy.name.as_str())?;
-    let known = Ledger::known_counts(&place.ledger, &name)?;
-    ledger.accept_counts(CountsAccepted {
+    let known = ledger.end()?.known_counts(&name);
+    let accepted = ledger.accept_counts(CountsAccepted {
         acceptance,
         accepted: Moment::now(),
         by,
@@ -57,15 +58,44 @@ pub(super) fn run(command: &Counts, acceptance: Acceptance) -> Result<ExitStatus
         policy_sha256: words::digest(policy.digest()),
         registers: read.iter().map(words::register).collect::<Result<_, _>>()?,
     })?;
-    match acceptance {
-        Acceptance::Begun => CountsFile::begin(&policy, &counted, today, known)?,
-        Acceptance::Accepted => CountsFile::accept(&policy, &counted, today)?,
+    let head = match acceptance {
+        Acceptance::Begun => {
+            CountsFile::begin(&policy, &counted, today, known)?;
+            ledger.keep_head()?
+        }
+        Acceptance::Accepted => {
+            CountsFile::accept(&policy, &counted, today)?;
+            accepted
+        }
     };
     let rows: Vec<Vec<String>> =
         counted.iter().map(|(register, count)| vec![register.id.to_string(), ui::count(*count)]).collect();
     let what = acceptance.name();
-    ui::show(&format!("counts of policy `{}` {what}\n{}", policy.name, columns(&["register", "#counts"], &rows)))?;
+    let rows = columns(&["register", "#counts"], &rows);
+    ui::show(&format!("counts of policy `{}` {what}\n{rows}head: {head}\n", policy.name))?;
     Ok(ExitStatus::Success)
+}
+
+/// The ledger, and for whoever begins the counts the key that its lines have MACs under from then on.
+fn open_ledger(place: &SourceFile, policy: &Policy, acceptance: Acceptance) -> Result<Ledger, Failure> {
+    let key = || LedgerKey::of(CountsFiles::of(policy), &place.ledger);
+    if acceptance == Acceptance::Accepted {
+        return Ok(Ledger::open(&place.ledger, key())?);
+    }
+    let first = key();
+    if first.is_missing() {
+        // Refused where lines have MACs: of a key that is gone, and a new one could check none of them.
+        drop(Ledger::open(&place.ledger, first)?);
+        CountsFile::make_key(policy)?;
+    }
+    Ok(Ledger::open_to_begin(&place.ledger, key())?)
+}
+
+/// Whether the counts are there and do not know the ledger: those that did were lost.
+fn is_unknown_to_counts(place: &SourceFile, policy: &Policy) -> bool {
+    let key = LedgerKey::of(CountsFiles::of(policy), &place.ledger);
+    let looked = Ledger::look(&place.ledger, key, Moment::now);
+    matches!(looked, Err(AuditError::Unsound { finding: Finding::UnknownToCounts, .. }))
 }
 
 /// The registers that are named, or all of the policy.

@@ -1,8 +1,10 @@
-//! A policy's registers as they are today, and how they count against late runs. Nothing is written.
+//! A policy's registers as they are today, how they count against recent runs, and whether the ledger takes runs. Nothing
+//! is written.
 
-use peristyle_audit::Ledger;
+use peristyle_audit::{Ledger, LedgerEnd, LedgerKey, Moment};
 use peristyle_opt_out::{ConnectedExtract, VerifiedRegister, read_link, read_registers};
 use peristyle_policy::counts::CountsFile;
+use peristyle_policy::counts::ledger::CountsFiles;
 use peristyle_policy::register::{Register, RegisterId};
 use peristyle_policy::{Day, Policy};
 
@@ -14,15 +16,17 @@ use crate::source_file::SourceFile;
 /// All registers of a policy.
 pub(in crate::commands) struct CheckedRegisters<'p> {
     pub(in crate::commands) registers: Vec<CheckedRegister<'p>>,
-    /// The counts of late runs; none where the policy keeps none
+    /// The counts of recent runs; none where the policy keeps none
     pub(in crate::commands) counts: Option<OpenedCounts>,
+    /// The end of the audit ledger, as the next run would find it
+    pub(in crate::commands) ledger: Result<LedgerEnd, Failure>,
 }
 
 /// What was found of a register.
 pub(in crate::commands) struct CheckedRegister<'p> {
     pub(in crate::commands) register: &'p Register,
     pub(in crate::commands) read: Result<VerifiedRegister, Failure>,
-    /// Whether its count holds against those of late runs, where it could be read
+    /// Whether its count holds against those of recent runs, where it could be read
     counted: Option<Result<(), Failure>>,
 }
 
@@ -36,21 +40,22 @@ pub(in crate::commands) fn check_registers<'p>(
     extracts: &[ConnectedExtract],
     today: Day,
 ) -> CheckedRegisters<'p> {
-    let counts = open_counts(place, policy);
+    let files = CountsFiles::of(policy);
+    let key = LedgerKey::of(files.clone(), &place.ledger);
+    let ledger = Ledger::look(&place.ledger, key, Moment::now).map_err(Failure::from);
+    let counts = files.map(|_| open_counts(policy, ledger.as_ref().ok()));
     let check = |register| check(register, policy, place, extracts, counts.as_ref(), today);
     let registers = policy.registers().chain(links).map(check).collect();
-    CheckedRegisters { registers, counts }
+    CheckedRegisters { registers, counts, ledger }
 }
 
-/// The counts of late runs, held against the ledger; none where the policy keeps none.
-fn open_counts(place: &SourceFile, policy: &Policy) -> Option<OpenedCounts> {
-    let open = || {
-        let name = words::name("the policy's name", policy.name.as_str())?;
-        let counts = CountsFile::open(policy)?;
-        counts.require_sequence(Ledger::known_counts(&place.ledger, &name)?)?;
-        Ok(counts)
-    };
-    policy.counts.as_ref().map(|_| open())
+/// The counts of recent runs, held against the ledger, where it can be read, and against the clock.
+fn open_counts(policy: &Policy, ledger: Option<&LedgerEnd>) -> OpenedCounts {
+    let name = words::name("the policy's name", policy.name.as_str())?;
+    let counts = CountsFile::open(policy)?;
+    counts.require_sequence(ledger.map_or(0, |ledger| ledger.known_counts(&name)))?;
+    counts.require_clock(Day::today())?;
+    Ok(counts)
 }
 
 fn check<'p>(
@@ -103,6 +108,6 @@ impl CheckedRegisters<'_> {
         let read = self.registers.iter().filter_map(|checked| checked.read.as_ref().err());
         let counts = self.counts.as_ref().and_then(|counts| counts.as_ref().err());
         let counted = self.registers.iter().filter_map(|checked| checked.counted.as_ref()?.as_ref().err());
-        read.chain(counts).chain(counted).collect()
+        self.ledger.as_ref().err().into_iter().chain(counts).chain(read).chain(counted).collect()
     }
 }

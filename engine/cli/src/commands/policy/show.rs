@@ -1,9 +1,9 @@
 //! `policy show`: what a policy, or the record of a set-aside, says.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use peristyle_policy::files::open_regular;
 use peristyle_policy::patients::{LetterCase, TextComparison};
 use peristyle_policy::policy::{AppliesTo, LinkTerms, RowRule, SetAsideTerms, Terms};
 use peristyle_policy::register::{AsOf, Register, RegisterLocation, Taking};
@@ -31,7 +31,7 @@ pub(super) fn run(command: &PolicyShow) -> Result<ExitStatus, Failure> {
 /// A record is JSON, a policy is not. What cannot be read is left to the reader of policies to complain of.
 fn is_json(path: &Path) -> bool {
     let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(256).read_to_end(&mut start));
+    let read = open_regular(path).and_then(|file| file.take(256).read_to_end(&mut start));
     read.is_ok() && start.trim_ascii_start().starts_with(b"{")
 }
 

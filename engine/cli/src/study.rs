@@ -105,7 +105,7 @@ impl Question<'_> {
     /// The permissions that it needs under `policy`, which may lock disclosure control.
     pub(crate) fn needs_under(&self, definition: &Definition, policy: &Policy) -> RequiredPermissions {
         let mut needs = self.needs(definition);
-        if policy.disclosure_control_locked && matches!(self, Question::Measures(_, DisclosureControl::Off)) {
+        if policy.disclosure_control.locked && matches!(self, Question::Measures(_, DisclosureControl::Off)) {
             needs.feature(Feature::DisableDisclosureControl);
         }
         needs

@@ -7,12 +7,14 @@ use std::path::Path;
 use toml::Spanned;
 
 use super::document::{
-    ActivationDocument, CountsDocument, LinkDocument, OptOutDocument, PolicyDocument, RowRuleDocument, SetAsideDocument,
+    ActivationDocument, CountsDocument, DisclosureControlDocument, LinkDocument, OptOutDocument, PolicyDocument,
+    RowRuleDocument, SetAsideDocument,
 };
 use super::error::{PolicyError, PolicyFault};
 use super::load::line_at;
 use super::{
-    ActivationTerms, AppliesTo, CountsTerms, LinkTerms, OptOutTerms, Policy, RowRule, SetAsideTerms, Terms, WrittenPath,
+    ActivationTerms, AppliesTo, CountsTerms, DisclosureControlTerms, LinkTerms, OptOutTerms, Policy, RowRule,
+    SetAsideTerms, Terms, WrittenPath,
 };
 use crate::name::Name;
 use crate::register::{CountLimits, RegisterId, RegisterLocation};
@@ -71,7 +73,7 @@ impl Examination<'_> {
         let links = link.into_iter().map(|(name, terms)| self.link(&name, terms)).collect::<Result<_, _>>()?;
         let counts = counts.map(|counts| self.counts(counts)).transpose()?;
         let set_aside = set_aside.map(|terms| self.set_aside(terms)).transpose()?;
-        let disclosure_control_locked = disclosure_control.locked;
+        let disclosure_control = self.disclosure_control(disclosure_control)?;
         Ok(Policy {
             name,
             patient_key,
@@ -80,7 +82,7 @@ impl Examination<'_> {
             practice_activation,
             links,
             counts,
-            disclosure_control_locked,
+            disclosure_control,
             set_aside,
         })
     }
@@ -246,6 +248,19 @@ impl Examination<'_> {
             key_file: self.written_path("counts", "key_file", key_file)?,
             reference_days: self.bounded("counts", "reference_days", reference_days, 1, DAYS_MAX)?,
         })
+    }
+
+    fn disclosure_control(
+        &self,
+        document: Spanned<DisclosureControlDocument>,
+    ) -> Result<DisclosureControlTerms, PolicyError> {
+        let span = document.span();
+        let DisclosureControlDocument { locked, judged_by } = document.into_inner();
+        let why = "state \"people\" (a number that counts 7 patients or fewer is suppressed, whatever it is, and others \
+                   are rounded so that no patient shows) or \"sums\" (ehrQL's rule: a number of 7 or less is suppressed, \
+                   and others are rounded to the nearest 5, whoever they count)";
+        let judged_by = judged_by.ok_or_else(|| self.missing(span, "disclosure_control", "judged_by", why))?;
+        Ok(DisclosureControlTerms { locked, judged_by })
     }
 
     fn set_aside(&self, document: Spanned<SetAsideDocument>) -> Result<SetAsideTerms, PolicyError> {

@@ -20,7 +20,7 @@ mod request;
 pub(crate) mod words;
 
 use peristyle_audit::{Ledger, OpenRun, Receipt};
-use peristyle_outputs::{OutputTarget, SealedTables, WrittenTable};
+use peristyle_outputs::{FileMode, OutputTarget, SealedTables, WrittenTable};
 
 pub(crate) use self::request::{Request, load_policy};
 
@@ -29,10 +29,10 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::interruption::Interruption;
 use crate::panics;
-use crate::run::{self, Audience};
+use crate::run::{self, Audience, Destination};
 use crate::settings::Settings;
 use crate::source_file::SourceFile;
-use crate::study::{Asked, Study};
+use crate::study::Study;
 
 /// Runs a study under the policy of `place`.
 pub(crate) fn run(
@@ -50,7 +50,7 @@ pub(crate) fn run(
     let ledger = Ledger::open(&place.ledger)?;
     let open = ledger.begin(request.start(study.asked.activity())?)?;
     let mut evidence = Evidence::default();
-    let answered = carry_out(&request, study.asked, place, target, settings, open.known_counts(), &mut evidence);
+    let answered = carry_out(&request, study, place, target, settings, open.known_counts(), &mut evidence);
     let answered = if panics::happened() { Err(panicked()) } else { answered };
     let (sealed, receipt) = record(open, evidence, answered)?;
     publish(sealed, &receipt)
@@ -60,7 +60,7 @@ pub(crate) fn run(
 /// fails.
 fn carry_out(
     request: &Request,
-    asked: Asked,
+    study: &Study<'_>,
     place: &SourceFile,
     target: OutputTarget,
     settings: &Settings,
@@ -68,8 +68,9 @@ fn carry_out(
     evidence: &mut Evidence,
 ) -> Result<SealedTables, Failure> {
     let definition = request.definition()?;
-    let question = asked.of(definition)?;
+    let question = study.asked.of(definition)?;
     let clearance = request.clear(&[question])?;
+    let question = question.judged_by(clearance.rules.judged_by());
     clearance.announce(settings.log_format);
     let interruption = Interruption::watch()?;
     let extracts = place.extracts()?;
@@ -79,9 +80,10 @@ fn carry_out(
 
     let enclave = place.open(extracts, policy, settings.enclave())?;
     let runtime = settings.runtime()?;
-    let metadata = clearance.metadata();
-    let audience = Audience::Researchers;
-    let answer = run::answer(definition, &question, &enclave, settings, target, metadata, audience);
+    // Its files are for the engine's account alone, unless somebody says otherwise.
+    let mode = Some(study.output.output_mode.unwrap_or(FileMode::OWNER));
+    let destination = Destination { target, mode, metadata: clearance.metadata() };
+    let answer = run::answer(definition, &question, &enclave, settings, destination, Audience::Researchers);
     let answered = runtime.block_on(interruption.ends(answer));
     // Waits for what still reads.
     drop(runtime);

@@ -227,7 +227,7 @@ mod tests {
                 "no directory of tables",
             ),
             (external(Box::new(overflow())), ExitStatus::Definition, "measure 'm'"),
-            (external(Box::new(ExecutionError::MeasureFault)), ExitStatus::Definition, "which one is not told"),
+            (external(Box::new(ExecutionError::MeasureFault)), ExitStatus::Definition, "does not say which"),
             (
                 external(Box::new(SourceError::MemoryLimit { table: Arc::from("patients") })),
                 ExitStatus::Memory,

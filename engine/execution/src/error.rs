@@ -33,9 +33,9 @@ pub enum ExecutionError {
     /// Something that a measure needs cannot be computed, and which it is may not be told: where disclosure control is
     /// judged by people, its name would be an answer about a single patient.
     #[error(
-        "a value that the measures need cannot be computed for at least one patient, or a total does not fit 64 bits: \
-         under this policy, which one is not told. A run over dummy tables that hold such values tells it; restrict its \
-         inputs, for example with a filter on plausible values"
+        "a value that the measures need cannot be computed for at least one patient, or a total does not fit 64 bits. \
+         Under this policy the message does not say which: run the definition over dummy tables that hold such values to \
+         find it, and restrict its inputs, for example with a filter on plausible values"
     )]
     MeasureFault,
     /// An inline table of the definition cannot be made.

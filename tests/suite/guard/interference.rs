@@ -63,7 +63,7 @@ impl Case {
         let rules = rules(choices, &PATIENTS, &ENDS, &PRACTICES, &possible);
         // Of few patients nothing is shown where measures are judged by people.
         let mut tables =
-            if rules.judged_by_people { records::of_many_patients(choices) } else { records::tables(choices) };
+            if rules.judged_by_sums { records::tables(choices) } else { records::of_many_patients(choices) };
         let setup = checks::setups(choices, &tables).swap_remove(1);
         if is_hostile {
             hostile::add_rows(choices, &mut tables, &rules, setup.layout.format);

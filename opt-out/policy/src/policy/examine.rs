@@ -256,9 +256,9 @@ impl Examination<'_> {
     ) -> Result<DisclosureControlTerms, PolicyError> {
         let span = document.span();
         let DisclosureControlDocument { locked, judged_by } = document.into_inner();
-        let why = "state \"people\" (a number that counts 7 patients or fewer is suppressed, whatever it is, and others \
-                   are rounded so that no patient shows) or \"sums\" (ehrQL's rule: a number of 7 or less is suppressed, \
-                   and others are rounded to the nearest 5, whoever they count)";
+        let why = "state \"people\" (what 7 patients or fewer add to a number of a measure is not shown, whatever it \
+                   comes to) or \"sums\" (ehrQL's rule: a number of 7 or less is suppressed and others are rounded to the \
+                   nearest 5, however few patients it is of)";
         let judged_by = judged_by.ok_or_else(|| self.missing(span, "disclosure_control", "judged_by", why))?;
         Ok(DisclosureControlTerms { locked, judged_by })
     }

@@ -98,11 +98,13 @@ fn terms(policy: &Policy) -> String {
 
 fn disclosure_control(terms: DisclosureControlTerms) -> String {
     let judged_by = match terms.judged_by {
-        JudgedBy::People => "people: what counts 7 patients or fewer is suppressed, others hide what one patient adds",
-        JudgedBy::Sums => "sums, as in ehrQL: 7 and less are suppressed, others are rounded to 5, whoever they count",
+        JudgedBy::People => "people: what 7 patients or fewer add is not shown, whatever it comes to",
+        JudgedBy::Sums => {
+            "sums, as in ehrQL: 7 or less is suppressed, more is rounded to 5, however few patients it is of"
+        }
     };
     let locked = if terms.locked { "needs a permission" } else { "is free" };
-    format!("numbers of measures are judged by {judged_by}\nswitching disclosure control off: {locked}\n")
+    format!("measures are judged by {judged_by}\nswitching disclosure control off: {locked}\n")
 }
 
 fn register(register: &Register) -> Vec<String> {

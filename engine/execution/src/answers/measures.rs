@@ -242,40 +242,61 @@ fn cells<T: Tally>(
 ) -> Result<Vec<Cell<T>>> {
     let denominators = Amounts::new(evaluation.vector(program.outputs[measure.query].population)?)?;
     let numerators = Amounts::new(evaluation.vector(measure.numerator)?)?;
-    Ok(match (&denominators, &numerators) {
-        // Counts of patients: 32 bits hold those of a block.
-        (Amounts::Bool(denominators), Amounts::Bool(numerators)) => {
-            let mut counts = vec![[0_u32; 2]; groups.keys.len()];
-            for patient in members {
-                let patient = *patient as usize;
-                let count = &mut counts[groups.of_patient[patient] as usize];
-                count[0] += u32::from(numerators.value(patient));
-                count[1] += u32::from(denominators.value(patient));
-            }
-            let cell = |[numerator, denominator]: [u32; 2]| Cell {
-                numerator: T::of_flags(numerator),
-                denominator: T::of_flags(denominator),
-            };
-            counts.into_iter().map(cell).collect()
+    let group_of = |patient: &u32| groups.of_patient[*patient as usize] as usize;
+    if let (Amounts::Flags(denominators), Amounts::Flags(numerators)) = (&denominators, &numerators) {
+        // Counts of patients, in one pass: 32 bits hold those of a block.
+        let mut counts = vec![[0_u32; 2]; groups.keys.len()];
+        for patient in members {
+            let count = &mut counts[group_of(patient)];
+            count[0] += u32::from(numerators.value(*patient as usize));
+            count[1] += u32::from(denominators.value(*patient as usize));
         }
-        _ => {
-            let mut cells = vec![Cell::<T>::default(); groups.keys.len()];
-            for patient in members {
-                let patient = *patient as usize;
-                let cell = &mut cells[groups.of_patient[patient] as usize];
-                cell.denominator.add(denominators.of(patient));
-                cell.numerator.add(numerators.of(patient));
+        let cell = |[numerator, denominator]: [u32; 2]| Cell {
+            numerator: T::of_equal(1, numerator),
+            denominator: T::of_equal(1, denominator),
+        };
+        return Ok(counts.into_iter().map(cell).collect());
+    }
+    let of_groups = |amounts: &Amounts<'_>| tallies::<T>(amounts, members, group_of, groups.keys.len());
+    let cells = of_groups(&numerators).into_iter().zip(of_groups(&denominators));
+    Ok(cells.map(|(numerator, denominator)| Cell { numerator, denominator }).collect())
+}
+
+/// What the members of each group add.
+fn tallies<T: Tally>(
+    amounts: &Amounts<'_>,
+    members: &[u32],
+    group_of: impl Fn(&u32) -> usize,
+    groups_len: usize,
+) -> Vec<T> {
+    let mut counts = vec![0_u32; groups_len];
+    let amount = match amounts {
+        Amounts::Numbers(numbers) => {
+            let mut tallies = vec![T::default(); groups_len];
+            for patient in members.iter().filter(|patient| numbers.is_valid(**patient as usize)) {
+                tallies[group_of(patient)].add(numbers.value(*patient as usize));
             }
-            cells
+            return tallies;
         }
-    })
+        Amounts::Flags(flags) => {
+            for patient in members {
+                counts[group_of(patient)] += u32::from(flags.value(*patient as usize));
+            }
+            1
+        }
+        Amounts::Same(amount) => {
+            members.iter().for_each(|patient| counts[group_of(patient)] += 1);
+            *amount
+        }
+    };
+    counts.into_iter().map(|patients| T::of_equal(amount, patients)).collect()
 }
 
 /// A series as amounts: bool counts 0 or 1, NULL counts 0.
 enum Amounts<'a> {
     Same(i64),
-    Bool(BooleanBuffer),
-    Int(&'a Int64Array),
+    Flags(BooleanBuffer),
+    Numbers(&'a Int64Array),
 }
 
 impl<'a> Amounts<'a> {
@@ -284,21 +305,12 @@ impl<'a> Amounts<'a> {
             Vector::Null => Amounts::Same(0),
             Vector::Constant(Constant::Bool(value)) => Amounts::Same(i64::from(*value)),
             Vector::Constant(Constant::Int(value)) => Amounts::Same(*value),
-            Vector::Bool(array) => Amounts::Bool(match array.nulls() {
+            Vector::Bool(array) => Amounts::Flags(match array.nulls() {
                 Some(nulls) => array.values() & nulls.inner(),
                 None => array.values().clone(),
             }),
-            Vector::Int(array) => Amounts::Int(array),
+            Vector::Int(array) => Amounts::Numbers(array),
             _ => return internal_err!("a measure sums something other than counts"),
         })
-    }
-
-    fn of(&self, patient: usize) -> i64 {
-        match self {
-            Amounts::Same(amount) => *amount,
-            Amounts::Bool(truth) => i64::from(truth.value(patient)),
-            Amounts::Int(array) if array.is_valid(patient) => array.value(patient),
-            Amounts::Int(_) => 0,
-        }
     }
 }

@@ -14,8 +14,8 @@ pub(crate) trait Tally: Copy + Debug + Default + Send + Sync + 'static {
     /// Whether an error says what could not be computed
     const NAMES_FAULTS: bool;
 
-    /// Of so many patients, each of whom adds 1.
-    fn of_flags(patients: u32) -> Self;
+    /// Of so many patients, each of whom adds the same.
+    fn of_equal(amount: i64, patients: u32) -> Self;
     /// Takes a patient's amount.
     fn add(&mut self, amount: i64);
     /// Takes what was kept of other patients.
@@ -34,8 +34,8 @@ impl Tally for Sum {
     const KEPT: usize = 0;
     const NAMES_FAULTS: bool = true;
 
-    fn of_flags(patients: u32) -> Self {
-        Sum(patients.into())
+    fn of_equal(amount: i64, patients: u32) -> Self {
+        Sum(i128::from(amount) * i128::from(patients))
     }
 
     fn add(&mut self, amount: i64) {
@@ -64,15 +64,17 @@ pub(crate) struct SumAndGreatest {
 }
 
 impl SumAndGreatest {
-    fn keep(&mut self, amount: i64) {
+    /// Keeps an amount if it is among the greatest; whether it is.
+    fn keep(&mut self, amount: i64) -> bool {
         // The sign decides between amounts of one size, so that it is always the same ones that are kept.
         let size = |amount: i64| (amount.unsigned_abs(), amount);
-        if size(amount) <= size(self.greatest[GREATEST_AMOUNTS - 1]) {
-            return;
+        let is_among = size(amount) > size(self.greatest[GREATEST_AMOUNTS - 1]);
+        if is_among {
+            let place = self.greatest.partition_point(|kept| size(*kept) >= size(amount));
+            self.greatest[place..].rotate_right(1);
+            self.greatest[place] = amount;
         }
-        let place = self.greatest.partition_point(|kept| size(*kept) >= size(amount));
-        self.greatest[place..].rotate_right(1);
-        self.greatest[place] = amount;
+        is_among
     }
 }
 
@@ -80,10 +82,10 @@ impl Tally for SumAndGreatest {
     const KEPT: usize = GREATEST_AMOUNTS;
     const NAMES_FAULTS: bool = false;
 
-    fn of_flags(patients: u32) -> Self {
+    fn of_equal(amount: i64, patients: u32) -> Self {
         let mut greatest = [0; GREATEST_AMOUNTS];
-        greatest.iter_mut().zip(0..patients).for_each(|(amount, _)| *amount = 1);
-        SumAndGreatest { sum: Sum::of_flags(patients), greatest }
+        greatest.iter_mut().zip(0..patients).for_each(|(kept, _)| *kept = amount);
+        SumAndGreatest { sum: Sum::of_equal(amount, patients), greatest }
     }
 
     fn add(&mut self, amount: i64) {
@@ -93,7 +95,8 @@ impl Tally for SumAndGreatest {
 
     fn merge(&mut self, other: &Self) {
         self.sum.merge(&other.sum);
-        other.greatest.iter().for_each(|amount| self.keep(*amount));
+        // Where one is too small, so are those after it.
+        let _ = other.greatest.iter().all(|amount| self.keep(*amount));
     }
 
     fn sum(&self) -> i128 {
@@ -140,10 +143,10 @@ mod tests {
         }
 
         #[test]
-        fn flags_are_amounts_of_one(patients in 0..20_u32) {
-            let ones = vec![1; patients as usize];
-            prop_assert_eq!(SumAndGreatest::of_flags(patients), tally(&ones));
-            prop_assert_eq!(Sum::of_flags(patients), tally(&ones));
+        fn patients_who_add_the_same_are_taken_together(amount: i64, patients in 0..20_u32) {
+            let amounts = vec![amount; patients as usize];
+            prop_assert_eq!(SumAndGreatest::of_equal(amount, patients), tally(&amounts));
+            prop_assert_eq!(Sum::of_equal(amount, patients), tally(&amounts));
         }
     }
 }

@@ -105,7 +105,9 @@ mod tests {
     }
 
     /// So many patients who add this amount, for each pair.
-    fn patients(given: &[(usize, i64)]) -> Vec<i64> {
+    type Given<'a> = &'a [(usize, i64)];
+
+    fn patients(given: Given<'_>) -> Vec<i64> {
         given.iter().flat_map(|(patients, amount)| vec![*amount; *patients]).collect()
     }
 
@@ -157,7 +159,7 @@ mod tests {
 
     #[test]
     fn numbers_are_judged_by_the_patients_who_add_to_them() {
-        let cases: [(&str, &[(usize, i64)], i64); 18] = [
+        let cases: [(&str, Given<'_>, i64); 18] = [
             ("nobody", &[], 0),
             ("seven patients", &[(7, 1)], 0),
             ("eight patients", &[(8, 1)], 10),

@@ -85,6 +85,20 @@ fn leftovers_of_the_dead_are_removed_and_those_of_the_living_stay() {
     assert_eq!(names_in(directory.path()), ["other.csv", "out.csv"]);
 }
 
+/// A run that is killed between naming a file and renaming it lets go of the lock, and of nothing else.
+#[test]
+fn a_file_that_was_named_and_never_renamed_is_a_leftover() {
+    let directory = tempfile::tempdir().unwrap();
+    let (partial, file) = PartialFile::create(directory.path().join("out.csv"), Some(FileMode::OWNER)).unwrap();
+    let NamedFile { _file: kept, hidden, .. } = partial.name().unwrap();
+    std::mem::forget(hidden);
+    remove_leftovers(directory.path());
+    assert_eq!(names_in(directory.path()).len(), 1, "while it is locked it stays");
+    drop((file, kept));
+    remove_leftovers(directory.path());
+    assert_eq!(names_in(directory.path()), [""; 0]);
+}
+
 #[test]
 fn what_is_no_leftover_stays_and_nothing_is_waited_for() {
     let directory = tempfile::tempdir().unwrap();

@@ -52,7 +52,7 @@ fn policy_text(registers: &Path) -> String {
          [practice_activation.registrations]\nkey_column = \"patient_id\"\npractice_column = \"practice_pseudo_id\"\n\
          end_column = \"end_date\"\n{}\
          [counts]\nfile = \"counts.json\"\nkey_file = \"counts.key\"\nreference_days = 31\n\
-         [disclosure_control]\nlocked = true\n",
+         [disclosure_control]\nlocked = true\njudged_by = \"people\"\n",
         file("type_one_dissent.parquet"),
         file("without_ndoo.parquet"),
         file("practices.parquet"),

@@ -137,7 +137,10 @@ fn a_study_over_a_supplier_s_tables_reads_the_columns_that_it_needs() {
     let rules = ["type_one", "national", "practice_activation"];
     let rules = rules.map(|rule| format!("[{rule}]\napplied = false\nbecause = \"people who do not exist\"\n"));
     let head = "peristyle_policy = 1\nname = \"columns\"\npatient_key = \"int\"\n";
-    sandbox.write("policy.toml", format!("{head}{}[disclosure_control]\nlocked = true\n", rules.concat()));
+    sandbox.write(
+        "policy.toml",
+        format!("{head}{}[disclosure_control]\nlocked = true\njudged_by = \"people\"\n", rules.concat()),
+    );
     sandbox.write("source.toml", SOURCE);
     let extract = sandbox.path("extract");
     for (definition, expected) in CASES {

@@ -10,7 +10,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type};
 use chrono::NaiveDate;
 use futures::StreamExt;
-use peristyle_execution::{ExecutionError, ExecutionOptions, dataset_plan, measures_plan};
+use peristyle_execution::{ExecutionError, ExecutionOptions, MeasureTotals, dataset_plan, measures_plan};
 use peristyle_model::catalogue::{ActivationFilter, Column, Constraint, TableName, TableSchema};
 use peristyle_model::graph::Constant;
 use peristyle_model::types::ValueType;
@@ -112,7 +112,7 @@ impl Outcome {
         let directory = tempfile::tempdir().expect("a directory");
         let target = format!("{}/:{extension}", directory.path().display());
         let target = OutputTarget::parse(Some(&target)).map_err(|error| error.to_string())?;
-        let writer = TablesWriter::create(target, self.specs.clone(), BTreeMap::new());
+        let writer = TablesWriter::create(target, self.specs.clone(), BTreeMap::new(), None);
         let mut writer = writer.map_err(|error| error.to_string())?;
         for (index, batches) in self.batches.iter().enumerate() {
             for batch in batches {
@@ -133,7 +133,7 @@ pub(crate) fn outcome(
     directory: &Path,
     root: &Path,
     setup: &Setup,
-    disclosure_control: bool,
+    disclosure_control: DisclosureControl,
 ) -> Result<Outcome, String> {
     outcome_under(VerifiedPolicy::dummy_tables(), definition, directory, root, setup, disclosure_control)
 }
@@ -145,7 +145,7 @@ pub(crate) fn outcome_under(
     directory: &Path,
     root: &Path,
     setup: &Setup,
-    disclosure_control: bool,
+    disclosure_control: DisclosureControl,
 ) -> Result<Outcome, String> {
     let options = EnclaveOptions {
         threads: setup.execution.threads,
@@ -167,9 +167,12 @@ pub(crate) fn outcome_under(
                 Ok(Outcome { specs: dataset::table_specs(definition, dataset, PatientKeys::Int), batches })
             }
             (None, Some(Ok(measures))) => {
-                let plan = measures_plan(definition, measures, &enclave, &setup.execution).await;
-                let control = if disclosure_control { DisclosureControl::On } else { DisclosureControl::Off };
-                let finish = |batch| measures::finish(&batch, control).map_err(|error| error.to_string());
+                let totals = match disclosure_control {
+                    DisclosureControl::ByPeople => MeasureTotals::WithGreatestAmounts,
+                    DisclosureControl::BySums | DisclosureControl::Off => MeasureTotals::Sums,
+                };
+                let plan = measures_plan(definition, measures, &enclave, &setup.execution, totals).await;
+                let finish = |batch| measures::finish(&batch, disclosure_control).map_err(|error| error.to_string());
                 let batches: Result<Vec<_>, _> = collect(plan, &enclave).await?.into_iter().map(finish).collect();
                 Ok(Outcome { specs: vec![measures::table_spec(definition, measures)], batches: vec![batches?] })
             }
@@ -199,7 +202,7 @@ pub(crate) fn run(
     tables: &[Table],
     root: &Path,
     setup: &Setup,
-    disclosure_control: bool,
+    disclosure_control: DisclosureControl,
 ) -> Result<Vec<Answer>, String> {
     let definition = parse(document, tables)?;
     let directory = tempfile::tempdir().expect("a directory");

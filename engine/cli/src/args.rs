@@ -21,7 +21,7 @@ pub(crate) use self::policy::{Counts, PolicyCheck, PolicyCommand, PolicyKeygen, 
 pub(crate) use self::source::{SourceCheck, SourceCommand};
 use self::study::project;
 pub(crate) use self::study::{
-    DefinitionArguments, Explain, GenerateDataset, GenerateMeasures, SourceArguments, Switch,
+    DefinitionArguments, Explain, GenerateDataset, GenerateMeasures, OutputArguments, SourceArguments, Switch,
 };
 pub(crate) use self::synth::Synth;
 
@@ -161,6 +161,7 @@ mod tests {
             "peristyle generate-dataset - --dummy-tables d --output o/:csv",
             "peristyle generate-dataset a.py --dummy-tables d -- --date 2020-01-01 x",
             "peristyle generate-measures a.json --dummy-tables d --disclosure-control off",
+            "peristyle generate-measures a.json --dummy-tables d --output o.csv --output-mode 640",
             "peristyle --threads 2 explain a.json --memory-limit 4GiB",
             "peristyle conformance a.jsonl b.jsonl.gz --only spec/",
             "peristyle generate-dataset a.json --source s.toml --project p --output o.arrow",
@@ -200,6 +201,8 @@ mod tests {
             "peristyle generate-dataset a.json --source s.toml --project 9",
             "peristyle generate-dataset a.json --dummy-tables d --project p",
             "peristyle generate-dataset a.json --dummy-tables d --set-aside r.json",
+            "peristyle generate-dataset a.json --dummy-tables d --output-mode 640",
+            "peristyle generate-dataset a.json --dummy-tables d --output o.csv --output-mode 777",
             "peristyle policy begin s.toml",
             "peristyle policy accept s.toml --by me --register patients",
             "peristyle audit verify ledger.jsonl --head 1",

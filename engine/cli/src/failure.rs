@@ -181,6 +181,10 @@ impl From<ExecutionError> for Failure {
             // Its cause stays untold: the texts of libraries may quote rows.
             ExecutionError::Internal { .. } => Failure::new(ExitStatus::Failure, error.to_string())
                 .help("please report it, with the command and the definition"),
+            // Each is an answer to whether there is such a patient, and operators should see who keeps asking.
+            ExecutionError::MeasureFault => {
+                Failure::new(ExitStatus::Definition, error.to_string()).code("measure_not_computable")
+            }
             _ => Failure::new(ExitStatus::Definition, error.to_string()),
         }
     }
@@ -233,6 +237,7 @@ mod tests {
                 "no directory of tables",
             ),
             (external(Box::new(overflow())), ExitStatus::Definition, "measure 'm'"),
+            (external(Box::new(ExecutionError::MeasureFault)), ExitStatus::Definition, "does not say which"),
             (
                 external(Box::new(SourceError::MemoryLimit { table: Arc::from("patients") })),
                 ExitStatus::Memory,

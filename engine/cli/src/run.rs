@@ -7,9 +7,13 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
+use peristyle_execution::MeasureTotals;
 use peristyle_model::{Dataset, Definition, Measure};
 use peristyle_opt_out::{Cores, Enclave, scan_counts};
-use peristyle_outputs::{DisclosureControl, OutputTarget, PatientKeys, SealedTables, TablesWriter, dataset, measures};
+use peristyle_outputs::{
+    DisclosureControl, FileMode, OutputError, OutputTarget, PatientKeys, SealedTables, TableSpec, TablesWriter,
+    dataset, measures,
+};
 
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -21,6 +25,20 @@ use crate::writing::{self, DatasetWriting};
 
 /// What an output says of itself.
 pub(crate) type Metadata = BTreeMap<String, String>;
+
+/// Where an answer goes.
+pub(crate) struct Destination {
+    pub(crate) target: OutputTarget,
+    /// Who may read its files; `None` for whom the process' umask says
+    pub(crate) mode: Option<FileMode>,
+    pub(crate) metadata: Metadata,
+}
+
+impl Destination {
+    fn open(self, tables: Vec<TableSpec>) -> Result<TablesWriter, OutputError> {
+        TablesWriter::create(self.target, tables, self.metadata, self.mode)
+    }
+}
 
 /// Who may read what a run says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,38 +65,38 @@ pub(crate) async fn stream(
     Ok(rows)
 }
 
-/// Answers a question into `target`: whole tables on disk that nobody sees until they are published.
+/// Answers a question: whole tables on disk, where `destination` says, that nobody sees until they are published.
 pub(crate) async fn answer(
     definition: &Definition,
     question: &Question<'_>,
     enclave: &Enclave,
     settings: &Settings,
-    target: OutputTarget,
-    metadata: Metadata,
+    destination: Destination,
     audience: Audience,
 ) -> Result<SealedTables, Failure> {
     let started = Instant::now();
     let options = settings.execution();
     let plan = match question {
         Question::Dataset(dataset) => peristyle_execution::dataset_plan(definition, dataset, enclave, &options).await?,
-        Question::Measures(measures, _) => {
-            peristyle_execution::measures_plan(definition, measures, enclave, &options).await?
+        Question::Measures(measures, disclosure_control) => {
+            let totals = totals(*disclosure_control);
+            peristyle_execution::measures_plan(definition, measures, enclave, &options, totals).await?
         }
     };
     let (writer, rows) = match question {
         Question::Dataset(dataset) => {
             let keys = PatientKeys::of(plan.schema().field(0).data_type()).unwrap_or(PatientKeys::Int);
-            let writer = TablesWriter::create(target, dataset::table_specs(definition, dataset, keys), metadata)?;
+            let writer = destination.open(dataset::table_specs(definition, dataset, keys))?;
             dataset_rows(&plan, dataset, enclave, writer, audience).await?
         }
         Question::Measures(measures, disclosure_control) => {
-            let apart = target.is_directory();
+            let apart = destination.target.is_directory();
             let specs = if apart {
                 measures::table_specs(definition, measures)
             } else {
                 vec![measures::table_spec(definition, measures)]
             };
-            let writer = TablesWriter::create(target, specs, metadata)?;
+            let writer = destination.open(specs)?;
             measures_rows(&plan, (measures, *disclosure_control), apart, enclave, writer, audience).await?
         }
     };
@@ -124,8 +142,11 @@ async fn measures_rows(
     audience: Audience,
 ) -> Result<(TablesWriter, u64), Failure> {
     let _progress = Progress::spinner("measures", audience);
-    let rows = stream(plan, enclave, |batch| {
+    let mut rows = 0;
+    stream(plan, enclave, |batch| {
         let batch = measures::finish(&batch, disclosure_control)?;
+        // Those that are left out are not told of, not even their number.
+        rows += batch.num_rows() as u64;
         let tables = if apart { measures::split(&batch, measures)? } else { vec![batch] };
         for (table, batch) in tables.iter().enumerate() {
             writer.write(table, batch)?;
@@ -134,6 +155,14 @@ async fn measures_rows(
     })
     .await?;
     Ok((writer, rows))
+}
+
+/// What disclosure control needs to know of numbers.
+fn totals(disclosure_control: DisclosureControl) -> MeasureTotals {
+    match disclosure_control {
+        DisclosureControl::ByPeople => MeasureTotals::WithGreatestAmounts,
+        DisclosureControl::BySums | DisclosureControl::Off => MeasureTotals::Sums,
+    }
 }
 
 /// What an output over dummy tables says of itself.

@@ -10,12 +10,13 @@ use peristyle_opt_out::{Enclave, VerifiedPolicy};
 use peristyle_outputs::{DisclosureControl, OutputTarget, WrittenTable};
 use peristyle_policy::Policy;
 use peristyle_policy::permissions::{Feature, RequiredPermissions};
+use peristyle_policy::policy::JudgedBy;
 
-use crate::args::{DefinitionArguments, SourceArguments, Switch};
+use crate::args::{DefinitionArguments, OutputArguments, SourceArguments, Switch};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::interruption::Interruption;
-use crate::run::{self, Audience};
+use crate::run::{self, Audience, Destination};
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::{definition, governed, permissions};
@@ -30,7 +31,7 @@ pub(crate) struct Study<'a> {
     /// The source, and the run's rights
     pub(crate) source: &'a SourceArguments,
     /// Where the answer goes
-    pub(crate) output: Option<&'a str>,
+    pub(crate) output: &'a OutputArguments,
 }
 
 /// What is asked for.
@@ -64,7 +65,7 @@ impl Asked {
     }
 
     /// What is asked of `definition`, if it has it. Disclosure control is what the command line says, else what the
-    /// definition says, else on.
+    /// definition says, else on, by ehrQL's rule.
     pub(crate) fn of(self, definition: &Definition) -> Result<Question<'_>, Failure> {
         match self {
             Asked::Dataset => Ok(Question::Dataset(definition::dataset(definition)?)),
@@ -72,7 +73,7 @@ impl Asked {
                 let disclosure_control = match (disclosure_control, definition.disclosure_control) {
                     (Some(switch), _) => switch.into(),
                     (None, Some(false)) => DisclosureControl::Off,
-                    (None, Some(true) | None) => DisclosureControl::On,
+                    (None, Some(true) | None) => DisclosureControl::BySums,
                 };
                 Ok(Question::Measures(definition::measures(definition)?, disclosure_control))
             }
@@ -81,6 +82,16 @@ impl Asked {
 }
 
 impl Question<'_> {
+    /// The same, where numbers that disclosure control keeps from sight are judged as a policy says.
+    pub(crate) fn judged_by(self, judged_by: JudgedBy) -> Self {
+        match (self, judged_by) {
+            (Question::Measures(measures, DisclosureControl::BySums), JudgedBy::People) => {
+                Question::Measures(measures, DisclosureControl::ByPeople)
+            }
+            (question, _) => question,
+        }
+    }
+
     /// The permissions that it needs.
     pub(crate) fn needs(&self, definition: &Definition) -> RequiredPermissions {
         match self {
@@ -126,7 +137,7 @@ impl Question<'_> {
     /// The permissions that it needs under `policy`, which may lock disclosure control.
     pub(crate) fn needs_under(&self, definition: &Definition, policy: &Policy) -> RequiredPermissions {
         let mut needs = self.needs(definition);
-        if policy.disclosure_control_locked && matches!(self, Question::Measures(_, DisclosureControl::Off)) {
+        if policy.disclosure_control.locked && matches!(self, Question::Measures(_, DisclosureControl::Off)) {
             needs.feature(Feature::DisableDisclosureControl);
         }
         needs
@@ -136,7 +147,7 @@ impl Question<'_> {
 /// Runs a study. Whatever can be refused without opening a table is refused first.
 pub(crate) fn run(study: &Study<'_>, settings: &Settings) -> Result<ExitStatus, Failure> {
     let source = Source::needed(study.source)?;
-    let target = OutputTarget::parse(study.output)?;
+    let target = OutputTarget::parse(study.output.output.as_deref())?;
     let written = match source {
         Source::DummyTables(folder) => {
             let definition = definition::load(&study.definition.definition, &study.definition.parameters, settings)?;
@@ -150,8 +161,9 @@ pub(crate) fn run(study: &Study<'_>, settings: &Settings) -> Result<ExitStatus, 
             let sealed = settings.runtime()?.block_on(interruption.ends(async {
                 let policy = VerifiedPolicy::dummy_tables();
                 let enclave = Enclave::open_tables(&folder, policy, settings.enclave())?;
-                let metadata = run::dummy_metadata();
-                run::answer(&definition, &question, &enclave, settings, target, metadata, Audience::Anyone).await
+                let (mode, metadata) = (study.output.output_mode, run::dummy_metadata());
+                let destination = Destination { target, mode, metadata };
+                run::answer(&definition, &question, &enclave, settings, destination, Audience::Anyone).await
             }))?;
             sealed.publish()?
         }

@@ -1,4 +1,4 @@
-//! Which variable a failed step belongs to.
+//! Which variable a failed step belongs to, where that may be told.
 
 use std::sync::Arc;
 
@@ -15,11 +15,17 @@ pub(crate) struct Worst {
     pub(crate) fault: Fault,
 }
 
-/// For each step the output that needs it, the first one in the definition.
+/// What is said of a failed step.
 #[derive(Debug)]
-pub(crate) struct Blame {
-    program: Arc<Program>,
-    output_of_slot: Vec<Option<Arc<str>>>,
+pub(crate) enum Blame {
+    /// The output that needs it, and the operation
+    Named {
+        program: Arc<Program>,
+        /// For each step the output that needs it, the first one in the definition
+        output_of_slot: Vec<Option<Arc<str>>>,
+    },
+    /// That it failed, and no more
+    Nameless,
 }
 
 impl Blame {
@@ -38,16 +44,18 @@ impl Blame {
             }
         }
         let name = |place: Option<usize>| place.map(|place| outputs[place].0.clone());
-        Blame { output_of_slot: output_of_slot.into_iter().map(name).collect(), program }
+        Blame::Named { output_of_slot: output_of_slot.into_iter().map(name).collect(), program }
     }
 
-    /// The error that names the output.
+    /// The error for a failure.
     pub(crate) fn error(&self, worst: Worst) -> DataFusionError {
-        let node = self.program.steps[worst.slot].node;
-        DataFusionError::External(Box::new(ExecutionError::Computation {
-            output: self.output_of_slot[worst.slot].as_deref().unwrap_or("definition").to_owned(),
-            operation: node.map_or("a value", |node| self.program.graph.node(node).op.name()),
-            fault: worst.fault,
+        DataFusionError::External(Box::new(match self {
+            Blame::Named { program, output_of_slot } => ExecutionError::Computation {
+                output: output_of_slot[worst.slot].as_deref().unwrap_or("definition").to_owned(),
+                operation: program.steps[worst.slot].node.map_or("a value", |node| program.graph.node(node).op.name()),
+                fault: worst.fault,
+            },
+            Blame::Nameless => ExecutionError::MeasureFault,
         }))
     }
 }

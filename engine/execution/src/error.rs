@@ -30,6 +30,14 @@ pub enum ExecutionError {
         /// `numerator` or `denominator`
         part: &'static str,
     },
+    /// Something that a measure needs cannot be computed, and which it is may not be told: where disclosure control is
+    /// judged by people, its name would be an answer about a single patient.
+    #[error(
+        "a value that the measures need cannot be computed for at least one patient, or a total does not fit 64 bits. \
+         Under this policy the message does not say which: run the definition over dummy tables that hold such values to \
+         find it, and restrict its inputs, for example with a filter on plausible values"
+    )]
+    MeasureFault,
     /// An inline table of the definition cannot be made.
     #[error("inline table of the definition: {reason}")]
     InlineTable {
@@ -58,6 +66,7 @@ impl ExecutionError {
                 Some(ExecutionError::MeasureOverflow { measure, part }) => {
                     return ExecutionError::MeasureOverflow { measure: measure.clone(), part };
                 }
+                Some(ExecutionError::MeasureFault) => return ExecutionError::MeasureFault,
                 // Transparent: it is not among its own causes.
                 Some(ExecutionError::Source(source)) => return ExecutionError::Source(source.clone()),
                 _ => next = cause.source(),

@@ -27,8 +27,9 @@ mod tables;
 mod taint;
 mod vector;
 
+pub use answers::GREATEST_AMOUNTS;
 pub use error::ExecutionError;
 pub use explain::{explain_plan, explain_program};
 pub use options::ExecutionOptions;
-pub use study::{dataset_plan, measures_plan};
+pub use study::{MeasureTotals, dataset_plan, measures_plan};
 pub use tables::whole_table;

@@ -8,7 +8,7 @@ use peristyle_model::graph::{Graph, NodeId};
 use peristyle_model::{Dataset, Definition, Interval, Measure};
 use peristyle_opt_out::{Enclave, KeyType};
 
-use crate::answers::{Answer, DatasetAnswer, MeasureColumns, MeasuresAnswer};
+use crate::answers::{Answer, DatasetAnswer, MeasureColumns, MeasuresAnswer, Sum, SumAndGreatest, Tally};
 use crate::blame::Blame;
 use crate::block_exec::PatientBlockExec;
 use crate::error::ExecutionError;
@@ -44,6 +44,16 @@ pub async fn dataset_plan(
     plan(dataset_study(&definition.graph, dataset, key_type)?, enclave, options).await
 }
 
+/// What the measures plan says of each numerator and denominator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MeasureTotals {
+    /// Its sum
+    Sums,
+    /// Its sum, and the [greatest amounts](crate::GREATEST_AMOUNTS) that single patients add to it: for disclosure control
+    /// that is judged by people
+    WithGreatestAmounts,
+}
+
 /// The plan that answers measures, all intervals in one pass.
 ///
 /// One partition. Schema: `measure` (Utf8), `interval_start`, `interval_end` (Date32), `numerator`, `denominator`
@@ -51,16 +61,26 @@ pub async fn dataset_plan(
 /// measure does not use it). One row for each measure, interval and group present; in the order of the measures, their
 /// intervals, the group's values with NULL first.
 ///
+/// [`MeasureTotals::WithGreatestAmounts`] adds, after `denominator`, `greatest numerators` and `greatest denominators`:
+/// lists of [`GREATEST_AMOUNTS`](crate::GREATEST_AMOUNTS) Int64, by size, the greatest first; 0 where there are fewer
+/// patients with an amount.
+///
 /// # Errors
 ///
-/// As [`dataset_plan`].
+/// As [`dataset_plan`]. With the greatest amounts, what cannot be computed is [`ExecutionError::MeasureFault`], whatever
+/// it is.
 pub async fn measures_plan(
     definition: &Definition,
     measures: &[Measure],
     enclave: &Enclave,
     options: &ExecutionOptions,
+    totals: MeasureTotals,
 ) -> Result<Arc<dyn ExecutionPlan>, ExecutionError> {
-    plan(measures_study(&definition.graph, measures)?, enclave, options).await
+    let study = match totals {
+        MeasureTotals::Sums => measures_study::<Sum>(&definition.graph, measures)?,
+        MeasureTotals::WithGreatestAmounts => measures_study::<SumAndGreatest>(&definition.graph, measures)?,
+    };
+    plan(study, enclave, options).await
 }
 
 async fn plan(
@@ -108,7 +128,7 @@ fn dataset_study(graph: &Arc<Graph>, dataset: &Dataset, key_type: KeyType) -> Re
 
 /// Measures that share denominator and intervals are one query, as in ehrQL: ties of their picks are broken by the
 /// columns that any of them selects.
-fn measures_study(graph: &Arc<Graph>, measures: &[Measure]) -> Result<Study, ExecutionError> {
+fn measures_study<T: Tally>(graph: &Arc<Graph>, measures: &[Measure]) -> Result<Study, ExecutionError> {
     let mut queries: Vec<Query> = Vec::new();
     let mut query_ids: HashMap<(NodeId, Arc<[Interval]>), usize> = HashMap::new();
     let mut places = Vec::with_capacity(measures.len());
@@ -151,7 +171,7 @@ fn measures_study(graph: &Arc<Graph>, measures: &[Measure]) -> Result<Study, Exe
             group_by,
         });
     }
-    let blame = Arc::new(Blame::new(program.clone(), &outputs));
-    let answer = Arc::new(MeasuresAnswer::new(columns, group_columns));
+    let blame = if T::NAMES_FAULTS { Blame::new(program.clone(), &outputs) } else { Blame::Nameless };
+    let (blame, answer) = (Arc::new(blame), Arc::new(MeasuresAnswer::<T>::new(columns, group_columns)));
     Ok(Study { program, answer, blame })
 }

@@ -55,6 +55,26 @@ pub enum OutputError {
         /// The output
         path: PathBuf,
     },
+    /// The output is something else than a regular file.
+    #[error(
+        "output `{}` is {kind}, and an answer can only replace a regular file: give another name",
+        path.display()
+    )]
+    NotAFile {
+        /// The output
+        path: PathBuf,
+        /// What it is
+        kind: &'static str,
+    },
+    /// The output is a symbolic link to something that is not there.
+    #[error(
+        "output `{}` is a symbolic link that leads to no file: remove the link, or give the name of the file that is meant",
+        path.display()
+    )]
+    LinkToNowhere {
+        /// The output
+        path: PathBuf,
+    },
     /// The operating system refused.
     #[error("cannot {doing} `{}`: {reason}. {advice}", path.display(), advice = advice(reason))]
     File {
@@ -162,6 +182,7 @@ fn advice(reason: &io::Error) -> &'static str {
         ErrorKind::NotADirectory | ErrorKind::AlreadyExists => "A part of the path is a file: choose another path",
         ErrorKind::NotFound => "Create the directory, or choose another path",
         ErrorKind::InvalidFilename => "Choose a shorter name",
+        ErrorKind::Unsupported => "Write to another file system",
         _ => "Check the path and the disk; no file was left half-written",
     }
 }

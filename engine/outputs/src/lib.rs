@@ -8,7 +8,7 @@
 //!                   control)              measure)            │             chunks of 64,000 rows
 //!                                                             │ formats/:   Arrow, CSV, CSV.gz, Parquet
 //!                                                             ▼
-//!                                        a hidden partial file ── seal ── publish ──► the file that was asked for
+//!                                        a file without a name ── seal ── publish ──► the file that was asked for
 //! ```
 //!
 //! What is absent: nothing here knows a source, a policy or DataFusion; no value of a patient's record is in any
@@ -21,7 +21,10 @@ pub mod disclosure;
 mod error;
 mod formats;
 pub mod measures;
+mod metered;
+mod mode;
 mod partial;
+mod place;
 pub mod schema;
 mod side_by_side;
 mod target;
@@ -29,6 +32,7 @@ mod writer;
 
 pub use disclosure::DisclosureControl;
 pub use error::{OutputError, ValueFault};
+pub use mode::{FileMode, InvalidFileMode};
 pub use schema::{PatientKeys, TableSpec};
 pub use target::{OutputFormat, OutputTarget};
 pub use writer::{SealedTables, TablesWriter, WrittenTable};

@@ -2,6 +2,7 @@
 //!
 //! Definition format, section 6.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch};
@@ -12,7 +13,7 @@ use peristyle_model::scalar::true_divide_int;
 use peristyle_model::types::Physical;
 use peristyle_model::{Definition, Measure};
 
-use crate::disclosure::DisclosureControl;
+use crate::disclosure::{self, DisclosureControl, GREATEST_AMOUNTS};
 use crate::error::{OutputError, ValueFault};
 use crate::schema::TableSpec;
 
@@ -23,6 +24,8 @@ const MEASURE: &str = "measure";
 const NUMERATOR: &str = "numerator";
 const DENOMINATOR: &str = "denominator";
 const RATIO: &str = "ratio";
+/// Where the plan has the greatest amounts of numerators and denominators, if they are to be judged by people.
+const GREATEST_PLACES: Range<usize> = 5..7;
 
 /// The one table of all measures: a column for every group-by name that any measure uses.
 pub fn table_spec(definition: &Definition, measures: &[Measure]) -> TableSpec {
@@ -75,6 +78,10 @@ fn groups(definition: &Definition, measure: &Measure) -> Vec<(Arc<str>, ColumnSp
 /// numerator. A NULL numerator counts zero; the ratio is of the counts as they are shown, NULL for a denominator of
 /// zero.
 ///
+/// Judged by people, in: after the denominator, `greatest numerators` and `greatest denominators`, lists of the
+/// [`GREATEST_AMOUNTS`] greatest amounts of single patients. Out: without those; and without the rows both of whose counts
+/// are suppressed, as a row that is there says that somebody is.
+///
 /// # Errors
 /// [`OutputError::Value`] for a denominator that is NULL or below zero, [`OutputError::Mismatch`] for a batch of
 /// another shape.
@@ -84,12 +91,7 @@ pub fn finish(batch: &RecordBatch, disclosure_control: DisclosureControl) -> Res
     let ["measure", "interval_start", "interval_end", "numerator", "denominator", ..] = names[..] else {
         return Err(mismatch(&format!("its columns are [{}]", names.join(", "))));
     };
-    let (numerators, denominators) = (whole_numbers(batch.column(3))?, whole_numbers(batch.column(4))?);
-    check_denominators(denominators)?;
-    let shown = |counts: &Int64Array| -> Int64Array {
-        counts.iter().map(|count| Some(disclosure_control.apply(count.unwrap_or(0)))).collect()
-    };
-    let (numerators, denominators) = (shown(numerators), shown(denominators));
+    let [numerators, denominators] = shown(batch, disclosure_control)?;
     let ratios: Float64Array = numerators
         .values()
         .iter()
@@ -98,11 +100,58 @@ pub fn finish(batch: &RecordBatch, disclosure_control: DisclosureControl) -> Res
         .collect();
 
     let mut fields: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
-    fields.insert(3, Arc::new(Field::new(RATIO, DataType::Float64, true)));
     let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+    if disclosure_control == DisclosureControl::ByPeople {
+        fields.drain(GREATEST_PLACES);
+        columns.drain(GREATEST_PLACES);
+    }
+    fields.insert(3, Arc::new(Field::new(RATIO, DataType::Float64, true)));
     columns.splice(3..5, [Arc::new(ratios) as ArrayRef, Arc::new(numerators), Arc::new(denominators)]);
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
-        .map_err(|_| mismatch("its columns do not fit together"))
+    let finished = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
+    let finished = finished.map_err(|_| mismatch("its columns do not fit together"))?;
+    match disclosure_control {
+        DisclosureControl::ByPeople => without_suppressed_rows(&finished),
+        DisclosureControl::BySums | DisclosureControl::Off => Ok(finished),
+    }
+}
+
+/// The numerators and denominators that are shown.
+fn shown(batch: &RecordBatch, disclosure_control: DisclosureControl) -> Result<[Int64Array; 2], OutputError> {
+    let (numerators, denominators) = (whole_numbers(batch.column(3))?, whole_numbers(batch.column(4))?);
+    check_denominators(denominators)?;
+    let each = |counts: &Int64Array, show: fn(i64) -> i64| -> Int64Array {
+        counts.iter().map(|count| Some(show(count.unwrap_or(0)))).collect()
+    };
+    Ok(match disclosure_control {
+        DisclosureControl::Off => [numerators, denominators].map(|counts| each(counts, |count| count)),
+        DisclosureControl::BySums => [numerators, denominators].map(|counts| each(counts, disclosure::by_sums)),
+        DisclosureControl::ByPeople => {
+            let greatest = |at: usize| batch.columns().get(GREATEST_PLACES).and_then(|columns| amounts(&columns[at]));
+            let (Some(of_numerators), Some(of_denominators)) = (greatest(0), greatest(1)) else {
+                return Err(mismatch("its counts cannot be judged by people"));
+            };
+            [(numerators, of_numerators), (denominators, of_denominators)].map(|(counts, greatest)| {
+                let judged = counts.iter().zip(greatest);
+                judged.map(|(count, greatest)| Some(disclosure::by_people(count.unwrap_or(0), greatest))).collect()
+            })
+        }
+    })
+}
+
+/// The greatest amounts of each row.
+fn amounts(lists: &ArrayRef) -> Option<&[[i64; GREATEST_AMOUNTS]]> {
+    let lists = lists.as_fixed_size_list_opt().filter(|lists| lists.null_count() == 0)?;
+    let amounts = lists.values().as_primitive_opt::<Int64Type>().filter(|amounts| amounts.null_count() == 0)?;
+    let (amounts, rest) = amounts.values().as_chunks();
+    (rest.is_empty() && amounts.len() == lists.len()).then_some(amounts)
+}
+
+/// The rows of which a count is shown.
+fn without_suppressed_rows(finished: &RecordBatch) -> Result<RecordBatch, OutputError> {
+    let (numerators, denominators) = (whole_numbers(finished.column(4))?, whole_numbers(finished.column(5))?);
+    let counts = numerators.values().iter().zip(denominators.values());
+    let is_shown: BooleanArray = counts.map(|counts| Some(counts != (&0, &0))).collect();
+    filter_record_batch(finished, &is_shown).map_err(|_| mismatch("its rows cannot be told apart"))
 }
 
 fn whole_numbers(counts: &ArrayRef) -> Result<&Int64Array, OutputError> {

@@ -12,15 +12,19 @@ use crate::columns::ChunkBuffer;
 use crate::console::{self, Console, ConsoleSink};
 use crate::error::OutputError;
 use crate::formats::{self, EncoderFault, TableEncoder};
-use crate::partial::{self, Metered, PartialFile, WriteFailure};
+use crate::metered::{Metered, WriteFailure};
+use crate::mode::FileMode;
+use crate::partial::{self, NamedFile, PartialFile};
+use crate::place;
 use crate::schema::TableSpec;
 use crate::target::{OutputFormat, OutputTarget};
 
 /// Writes the tables of one answer.
 ///
-/// Files are written under hidden names beside their places; [`seal`](Self::seal) completes and syncs them,
-/// [`SealedTables::publish`] renames them. Dropping either before that removes them, and what was there before is as it
-/// was. The console is the exception: the first table is shown as it comes, further tables are held in memory.
+/// Files have no name while they are written, or, where the system has no such files, hidden ones that nobody else may
+/// read; [`seal`](Self::seal) completes and syncs them, [`SealedTables::publish`] puts them in their places. Dropping either
+/// before that removes them, and what was there before is as it was. The console is the exception: the first table is shown
+/// as it comes, further tables are held in memory.
 pub struct TablesWriter {
     tables: Vec<OpenTable>,
     /// A table failed, and so the answer is not whole
@@ -73,24 +77,30 @@ pub struct SealedTables {
 impl TablesWriter {
     /// Opens every table of an answer for writing.
     ///
-    /// `metadata` goes into Arrow and Parquet files, each key under `peristyle.`; CSV carries none.
+    /// `metadata` goes into Arrow and Parquet files, each key under `peristyle.`; CSV carries none. Files that are in their
+    /// places have the permissions of `mode`, or, without, those of any file that a program makes there. Hidden files that
+    /// dead runs left beside them are removed.
     ///
     /// # Errors
-    /// Several tables for one file, a directory in the place of a file, a directory that cannot be made or written to.
+    /// Several tables for one file; a directory, FIFO, device or socket in the place of a file, or a link that leads nowhere;
+    /// a directory that cannot be made or written to.
     pub fn create(
         target: OutputTarget,
         tables: Vec<TableSpec>,
         metadata: BTreeMap<String, String>,
+        mode: Option<FileMode>,
     ) -> Result<Self, OutputError> {
         let names: Vec<&str> = tables.iter().map(|table| &*table.name).collect();
         let Some((files, format)) = target.files(&names)? else {
             return Self::to_console(Box::new(io::stdout()), tables);
         };
-        let open = |(table, place): (&TableSpec, &PathBuf)| {
-            let (partial, file) = PartialFile::create(place)?;
+        let places = files.iter().map(|file| place::resolved(file)).collect::<Result<Vec<_>, _>>()?;
+        partial::prepare_directories(places.iter().map(PathBuf::as_path))?;
+        let open = |(table, place): (&TableSpec, PathBuf)| {
+            let (partial, file) = PartialFile::create(place, mode)?;
             OpenTable::begin(table, format, Sink::File(BufWriter::new(file)), Some(partial), &metadata)
         };
-        let tables = tables.iter().zip(&files).map(open).collect::<Result<_, _>>()?;
+        let tables = tables.iter().zip(places).map(open).collect::<Result<_, _>>()?;
         Ok(TablesWriter { tables, failed: false })
     }
 
@@ -132,7 +142,7 @@ impl TablesWriter {
         Ok(())
     }
 
-    /// Completes every table and has it synced to disk, under its hidden name. What is still to be encoded is, where its
+    /// Completes every table and has it synced to disk, where nobody sees it. What is still to be encoded is, where its
     /// format allows, on at most so many threads; the bytes are the same.
     ///
     /// # Errors
@@ -168,11 +178,10 @@ impl SealedTables {
     /// Each file is replaced at once; if one of several cannot be, those before it are in place.
     ///
     /// # Errors
-    /// A file cannot be renamed, or the console cannot be written to.
+    /// A file cannot be named or renamed, or the console cannot be written to.
     pub fn publish(self) -> Result<Vec<WrittenTable>, OutputError> {
-        for partial in self.partials {
-            partial.put_in_place()?;
-        }
+        let named = self.partials.into_iter().map(PartialFile::name).collect::<Result<Vec<_>, _>>()?;
+        named.into_iter().try_for_each(NamedFile::put_in_place)?;
         partial::sync_directories(self.tables.iter().filter_map(|table| table.path.as_deref()))?;
         if let Some(console) = self.console {
             console.end()?;

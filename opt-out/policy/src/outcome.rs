@@ -6,7 +6,7 @@ use crate::applied::{Applied, LiftReason, Lifted};
 use crate::day::Day;
 use crate::name::Name;
 use crate::permissions::{Feature, Permissions};
-use crate::policy::{AppliesTo, Policy};
+use crate::policy::{AppliesTo, JudgedBy, Policy};
 use crate::register::Register;
 use crate::rule::Rule;
 use crate::set_aside::VerifiedSetAside;
@@ -16,6 +16,7 @@ use crate::set_aside::VerifiedSetAside;
 pub struct AppliedRules {
     outcomes: [Applied<()>; 3],
     disclosure_control_locked: bool,
+    judged_by: JudgedBy,
 }
 
 /// The rules that a run of `project` on the day `today` is under. `set_aside` counts only where it was verified for just
@@ -31,7 +32,8 @@ pub fn applied_rules(
     let may_disable = permissions.include(Feature::DisableDisclosureControl.permission());
     AppliedRules {
         outcomes: Rule::ALL.map(outcome),
-        disclosure_control_locked: policy.disclosure_control_locked && !may_disable,
+        disclosure_control_locked: policy.disclosure_control.locked && !may_disable,
+        judged_by: policy.disclosure_control.judged_by,
     }
 }
 
@@ -106,6 +108,11 @@ impl AppliedRules {
     pub fn disclosure_control_locked(&self) -> bool {
         self.disclosure_control_locked
     }
+
+    /// What decides whether a measure's number is small, where disclosure control is on.
+    pub fn judged_by(&self) -> JudgedBy {
+        self.judged_by
+    }
 }
 
 /// One line a rule, for people.
@@ -120,11 +127,8 @@ impl fmt::Display for AppliedRules {
                 }
             }
         }
-        write!(
-            f,
-            "disclosure control: {}",
-            if self.disclosure_control_locked { "locked" } else { "may be switched off" }
-        )
+        let locked = if self.disclosure_control_locked { "locked" } else { "may be switched off" };
+        write!(f, "disclosure control: {locked}, judged by {}", self.judged_by.key())
     }
 }
 
@@ -245,6 +249,19 @@ mod tests {
             let permissions = Permissions::parse(Some(permissions)).unwrap();
             let rules = applied_rules(&policy(text), &permissions, None, &name("flu"), day(TODAY));
             assert_eq!(rules.disclosure_control_locked(), locked, "{permissions:?}");
+        }
+    }
+
+    /// What decides whether a number is small is the policy's to say, whoever asks.
+    #[test]
+    fn what_is_small_is_as_the_policy_says() {
+        let by_sums = THREE_RULES.replace("judged_by = \"people\" ", "judged_by = \"sums\" ");
+        for (text, judged_by) in [(THREE_RULES.as_str(), JudgedBy::People), (&by_sums, JudgedBy::Sums)] {
+            for permissions in ["[]", "[\"disable_disclosure_control\"]"] {
+                let permissions = Permissions::parse(Some(permissions)).unwrap();
+                let rules = applied_rules(&policy(text), &permissions, None, &name("flu"), day(TODAY));
+                assert_eq!(rules.judged_by(), judged_by);
+            }
         }
     }
 

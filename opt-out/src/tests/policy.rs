@@ -60,7 +60,7 @@ pub(super) fn policy_text(key: &str, rules: &[(&str, &str)], tables: &str) -> St
     }
     text + tables
         + "[counts]\nfile = \"state/counts.json\"\nkey_file = \"state/counts.key\"\nreference_days = 31\n\
-           [disclosure_control]\nlocked = true\n"
+           [disclosure_control]\nlocked = true\njudged_by = \"people\"\n"
 }
 
 pub(super) fn type_one(lists: &str) -> String {

@@ -28,6 +28,7 @@ because = "these patients do not exist"
 
 [disclosure_control]
 locked = false
+judged_by = "people"
 "#;
 
 /// A raw table of the manifest: its name and its columns with their types.

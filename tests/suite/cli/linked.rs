@@ -93,6 +93,7 @@ reference_days = 31
 
 [disclosure_control]
 locked = true
+judged_by = "people"
 "#;
 
 const SOURCE: &str = "peristyle_source = 1\nconnector = \"./clinic\"\nlocation = \"extract\"\npolicy = \"policy.toml\"\n\

@@ -10,7 +10,7 @@ mod layouts;
 mod linked;
 mod mistaken;
 mod outputs;
-mod place;
+pub(crate) mod place;
 mod policy;
 mod python;
 mod runs;
@@ -19,5 +19,7 @@ mod sources;
 mod stores;
 mod study_files;
 
-pub(crate) use sandbox::{Sandbox, binary};
 mod two_sources;
+pub(crate) mod under_way;
+
+pub(crate) use sandbox::{Run, Sandbox, binary};

@@ -102,6 +102,7 @@ reference_days = 31
 
 [disclosure_control]
 locked = true
+judged_by = "people"
 
 [set_aside]
 longest_days = 28

@@ -3,6 +3,7 @@
 
 use std::cell::Cell as Counter;
 
+use peristyle_outputs::DisclosureControl;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value as Json;
@@ -47,7 +48,8 @@ struct Case {
     tables: Vec<Table>,
     setup: Setup,
     document: Json,
-    disclosure_control: bool,
+    /// Whether numbers of measures are shown as they are
+    shows_all: bool,
 }
 
 impl Case {
@@ -59,7 +61,9 @@ impl Case {
         let names = ["p0", "p1", "e0", "e1"].map(|name| format!("{}.{name}", records::MODULE));
         let possible: Vec<(&str, Vec<RowRule>)> = names.iter().map(|name| (name.as_str(), row_rules())).collect();
         let rules = rules(choices, &PATIENTS, &ENDS, &PRACTICES, &possible);
-        let mut tables = records::tables(choices);
+        // Of few patients nothing is shown where measures are judged by people.
+        let mut tables =
+            if rules.judged_by_sums { records::tables(choices) } else { records::of_many_patients(choices) };
         let setup = checks::setups(choices, &tables).swap_remove(1);
         if is_hostile {
             hostile::add_rows(choices, &mut tables, &rules, setup.layout.format);
@@ -68,18 +72,19 @@ impl Case {
         if is_hostile && setup.layout.order == RowOrder::Promised {
             hostile::disorder(choices, &mut tables, &rules);
         }
-        let disclosure_control = choices.one_in(3);
-        Case { rules, tables, setup, document: ask(choices), disclosure_control }
+        let shows_all = choices.one_in(2);
+        Case { rules, tables, setup, document: ask(choices), shows_all }
     }
 
     fn check(&self, tally: &Tally) -> Result<(), String> {
-        let Case { rules, tables, setup, document, disclosure_control } = self;
+        let Case { rules, tables, setup, document, shows_all } = self;
         let definition = engine::parse(document, tables).map_err(|error| format!("refused: {error}\n{document}"))?;
         let place = Place::new(rules);
+        let disclosure_control = if *shows_all { DisclosureControl::Off } else { place.disclosure_control() };
         let traces = |wanted: &dyn Fn(&Table, &Row) -> bool| {
             place.lay_down(tables, &setup.layout, wanted);
             let policy = place.verify(&rules.permissions).map_err(|error| error.to_string())?;
-            place.run(policy, &definition, setup, *disclosure_control)
+            place.run(policy, &definition, setup, disclosure_control)
         };
         let all = traces(&|_, _| true);
         let without = traces(&|table, row| !rules.hides(table, row));
@@ -101,7 +106,7 @@ impl Case {
         if hides && tally.cases.get().is_multiple_of(8) {
             place.lay_down(tables, &setup.layout, |_, _| true);
             let policy = peristyle_opt_out::VerifiedPolicy::dummy_tables();
-            let unguarded = place.run(policy, &definition, setup, *disclosure_control);
+            let unguarded = place.run(policy, &definition, setup, disclosure_control);
             count(&tally.compared_to_unguarded, true);
             count(&tally.other_than_unguarded, unguarded != all);
         }

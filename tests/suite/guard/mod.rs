@@ -11,10 +11,14 @@
 //! faults       registers and counts that cannot be trusted
 //! markers      values that must appear nowhere
 //! ledgers      full disks, runs at the same time, runs that are ended
+//! answers      what can be seen of an answer that is under way, or was, of a run that was killed
+//! disclosure   measures that are made to show single patients
 //! threats      every test that the threat model names is there
 //! ```
 
+mod answers;
 mod deletion;
+mod disclosure;
 mod faults;
 mod hostile;
 mod interference;

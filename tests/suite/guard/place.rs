@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use peristyle_model::Definition;
 use peristyle_opt_out::{Extract, PolicyRun, RegisterError, VerifiedPolicy, read_registers};
+use peristyle_outputs::DisclosureControl;
 use peristyle_policy::counts::CountsFile;
 use peristyle_policy::permissions::Permissions;
+use peristyle_policy::policy::JudgedBy;
 use peristyle_policy::register::RegisterId;
 use peristyle_policy::{Day, Name, Policy, applied_rules};
 use tempfile::TempDir;
@@ -47,6 +49,14 @@ impl Place {
         let place = Place { folder, policy };
         place.begin();
         place
+    }
+
+    /// Disclosure control as the policy says that it is judged.
+    pub(super) fn disclosure_control(&self) -> DisclosureControl {
+        match self.policy.disclosure_control.judged_by {
+            JudgedBy::People => DisclosureControl::ByPeople,
+            JudgedBy::Sums => DisclosureControl::BySums,
+        }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -95,7 +105,7 @@ impl Place {
         policy: VerifiedPolicy,
         definition: &Definition,
         setup: &Setup,
-        disclosure_control: bool,
+        disclosure_control: DisclosureControl,
     ) -> Traces {
         let tables = self.path("tables");
         let outcome = engine::outcome_under(policy, definition, &tables, Path::new("."), setup, disclosure_control)?;

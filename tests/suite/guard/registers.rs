@@ -53,6 +53,8 @@ pub(super) struct Rules {
     /// Whether National Data Opt-outs are for all projects, or for others than ours
     pub(super) national_is_for_others: bool,
     pub(super) activation: Option<Activation>,
+    /// Whether measures are judged by their sums, rather than by people
+    pub(super) judged_by_sums: bool,
     /// The run's permissions
     pub(super) permissions: Vec<&'static str>,
     pub(super) format: Format,
@@ -102,6 +104,7 @@ pub(super) fn rules(
         national,
         national_is_for_others: choices.one_in(6),
         activation,
+        judged_by_sums: choices.one_in(2),
         permissions,
         format: choices.of(&Format::ALL),
         in_order: choices.one_in(3),
@@ -232,7 +235,9 @@ impl Rules {
             None => text += not_applied,
             Some(activation) => text += &activation.policy(&file("practices"), &file("registrations")),
         }
-        text += "[disclosure_control]\nlocked = true\n[counts]\nfile = \"state/counts.json\"\n";
+        let judged_by = if self.judged_by_sums { "sums" } else { "people" };
+        text += &format!("[disclosure_control]\nlocked = true\njudged_by = \"{judged_by}\"\n");
+        text += "[counts]\nfile = \"state/counts.json\"\n";
         text + "key_file = \"state/counts.key\"\nreference_days = 31\n"
     }
 

@@ -33,6 +33,7 @@ reference_days = 31
 
 [disclosure_control]
 locked = true
+judged_by = \"people\"
 ";
 
 /// Raw rows by column.

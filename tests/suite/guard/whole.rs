@@ -21,7 +21,10 @@ use super::place::{arrange, lay_down};
 use super::registers::{RowRule, Rules, many, rules};
 
 const MODULE: &str = "ehrql.tables.core";
+/// Those of the tables, and two whom only registers and inline tables know.
 const PATIENTS: [i64; 14] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 40_000_000_001, -12, 99, 98];
+/// More of the tables, so that there is something to show where measures are judged by people.
+const MORE_PATIENTS: std::ops::Range<i64> = 1_000..1_030;
 const PRACTICES: [i64; 5] = [10, 11, 12, 13, 14];
 const DAYS: [&str; 8] =
     ["2018-05-01", "2020-05-01", "2020-06-01", "2020-07-01", "1969-12-31", "2020-02-29", "2021-12-31", "2019-12-31"];
@@ -109,13 +112,20 @@ const COLUMNS: [&str; 6] = [
     "1.0 / clinical_events.numeric_value",
 ];
 
-const NUMERATORS: [&str; 5] = [
+const NUMERATORS: [&str; 9] = [
     "clinical_events.where(date >= INTERVAL.start_date and date <= INTERVAL.end_date).exists_for_patient()",
     "clinical_events.where(date <= INTERVAL.end_date).count_for_patient()",
     "clinical_events.where(numeric_value == 66.0).exists_for_patient()",
     "practice_registrations.exists_for_patient()",
     "clinical_events.count_for_patient() * 4611686018427387904",
+    // Amounts by which single patients would show.
+    "clinical_events.exists_for_patient().as_int() * 1000",
+    "clinical_events.where(numeric_value == 66.0).exists_for_patient().as_int() * 100000 + 1",
+    "patients.date_of_birth.year * 10",
+    "1 - clinical_events.count_for_patient() * 7",
 ];
+
+const GROUPS: [&str; 3] = ["patients.sex", "patients.date_of_birth.year", "clinical_events.count_for_patient()"];
 
 /// What a researcher can see of a run.
 #[derive(Debug, PartialEq)]
@@ -128,13 +138,14 @@ struct Seen {
 
 fn definition(choices: &mut Choices<'_>) -> (&'static str, String) {
     let mut text = TABLES.to_owned();
-    if choices.one_in(4) {
+    if choices.one_in(3) {
         for number in 0..1 + choices.below(2) {
             text += &format!(
-                "measure measure{number}\n  numerator = {}\n  denominator = {}\n  group by_sex = patients.sex\n  \
+                "measure measure{number}\n  numerator = {}\n  denominator = {}\n  group by{number} = {}\n  \
                  intervals = 2020-01-01..2020-05-31, 2020-06-01..2020-12-31\n",
                 choices.of(&NUMERATORS),
-                choices.of(&POPULATIONS)
+                choices.of(&POPULATIONS),
+                choices.of(&GROUPS)
             );
         }
         return ("generate-measures", text);
@@ -157,22 +168,22 @@ fn tables(choices: &mut Choices<'_>, rules: &Rules, layout: &mut Layout) -> Vec<
     let is_text = matches!(layout.format, Format::Csv | Format::CsvGz);
     for table in &mut tables {
         table.rows.clear();
-        for patient in &PATIENTS[..12] {
+        for patient in PATIENTS[..12].iter().copied().chain(MORE_PATIENTS) {
             let most = if table.one_row_per_patient { 2 } else { 5 };
             for _ in 0..choices.below(most) {
-                let row = (*patient, table.columns.iter().map(|column| cell(choices, column)).collect());
+                let row = (patient, table.columns.iter().map(|column| cell(choices, column)).collect());
                 table.rows.push(row);
             }
             // Rows that would give themselves away.
             if choices.one_in(2) {
                 let judged = |column: &Column| column.type_name == "date" || column.type_name == "int";
-                let unreadable = rules.hides_patient(*patient);
+                let unreadable = rules.hides_patient(patient);
                 let cells = table.columns.iter().map(|column| match choices.below(3) {
                     0 => cell(choices, column),
                     1 if is_text && (unreadable || !judged(column)) => Cell::Str("hidden text".into()),
                     _ => extreme(column),
                 });
-                let row: Row = (*patient, cells.collect());
+                let row: Row = (patient, cells.collect());
                 if rules.hides(table, &row) {
                     table.rows.push(row);
                 }

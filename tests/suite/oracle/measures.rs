@@ -1,5 +1,6 @@
 //! Measures: definition format, section 6.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
@@ -9,7 +10,7 @@ use crate::tables::{Answer, Table};
 
 use super::document::{Id, Reader};
 use super::evaluate::Patient;
-use super::{Verdict, numbers, universe};
+use super::{Amounts, Verdict, numbers, universe};
 
 struct Measure<'a> {
     name: &'a str,
@@ -49,6 +50,7 @@ pub(crate) fn measures(document: &Json, tables: &[Table]) -> Verdict {
             columns: columns.into_iter().map(str::to_owned).collect(),
             rows: vec![],
         }],
+        amounts: vec![],
         met_a_fault: false,
         may_fail: false,
     };
@@ -95,7 +97,7 @@ fn one_interval(
     let groups = reader.named(&measure.fields["group_by"]);
     let graph = reader.finish(&roots, tables);
 
-    let mut sums: BTreeMap<String, (Vec<Cell>, i128, i128)> = BTreeMap::new();
+    let mut groups_present: BTreeMap<String, (Vec<Cell>, Amounts)> = BTreeMap::new();
     for id in universe(&graph) {
         let mut patient = Patient::new(&graph, id);
         roots.iter().for_each(|root| patient.visit(*root));
@@ -112,11 +114,12 @@ fn one_interval(
         let Some(numerator) = numerator else {
             return verdict.answers[0].rows.push(vec![Cell::Fault(crate::cells::Fault::IntOverflow)]);
         };
-        let sum = sums.entry(format!("{key:?}")).or_insert((key, 0, 0));
-        sum.1 += numerator;
-        sum.2 += denominator.unwrap_or_default();
+        let (_, amounts) = groups_present.entry(format!("{key:?}")).or_insert((key, Amounts::default()));
+        amounts.numerator.push(numerator);
+        amounts.denominator.push(denominator.unwrap_or_default());
     }
-    for (key, numerator, denominator) in sums.into_values() {
+    for (key, amounts) in groups_present.into_values() {
+        let (numerator, denominator): (i128, i128) = (amounts.numerator.iter().sum(), amounts.denominator.iter().sum());
         let ratio = numbers::true_divide(numerator as f64, denominator as f64);
         let mut row = vec![Cell::Str(measure.name.to_owned()), Cell::Date(start), Cell::Date(end), ratio];
         row.extend([numbers::int(numerator), numbers::int(denominator)]);
@@ -124,6 +127,7 @@ fn one_interval(
             measure.groups.iter().position(|group| group == name).map_or(Cell::Null, |index| key[index].clone())
         }));
         verdict.answers[0].rows.push(row);
+        verdict.amounts.push(amounts);
     }
 }
 
@@ -146,8 +150,8 @@ fn count(cell: Cell) -> Option<i128> {
     }
 }
 
-/// Disclosure control: counts up to 7 become 0, others the nearest multiple of 5.
-pub(crate) fn suppress(mut answer: Answer) -> Answer {
+/// Disclosure control by sums: counts up to 7 become 0, others the nearest multiple of 5.
+pub(super) fn by_sums(mut answer: Answer) -> Answer {
     let round = |cell: &Cell| match cell {
         Cell::Int(..=7) => 0,
         // No whole number lies midway between multiples of 5.
@@ -156,8 +160,48 @@ pub(crate) fn suppress(mut answer: Answer) -> Answer {
     };
     for row in &mut answer.rows {
         let (numerator, denominator) = (round(&row[4]), round(&row[5]));
-        row[3] = numbers::true_divide(numerator as f64, denominator as f64);
-        (row[4], row[5]) = (Cell::Int(numerator), Cell::Int(denominator));
+        show(row, numerator, denominator);
     }
     answer
+}
+
+/// Disclosure control by people, without the rows of which nothing is shown.
+pub(super) fn by_people(mut answer: Answer, amounts: &[Amounts]) -> Answer {
+    for (row, amounts) in answer.rows.iter_mut().zip(amounts) {
+        show(row, judged(&amounts.numerator), judged(&amounts.denominator));
+    }
+    answer.rows.retain(|row| (&row[4], &row[5]) != (&Cell::Int(0), &Cell::Int(0)));
+    answer
+}
+
+fn show(row: &mut [Cell], numerator: i64, denominator: i64) {
+    row[3] = numbers::true_divide(numerator as f64, denominator as f64);
+    (row[4], row[5]) = (Cell::Int(numerator), Cell::Int(denominator));
+}
+
+/// What is shown of a number that patients add these amounts to. A size that 7 patients or fewer reach is not shown: they
+/// count as the next of 1, 2, 5, 10, … that is not below what eight reach. A patient is one of five at most.
+fn judged(amounts: &[i128]) -> i64 {
+    let reached = |size: i128| amounts.iter().filter(|amount| amount.abs() >= size).count();
+    if reached(1) < 8 {
+        return 0;
+    }
+    let mut units = (0..).flat_map(|zeros| [1, 2, 5].map(|digit| digit * 10_i128.pow(zeros)));
+    let unit = units.find(|unit| reached(unit + 1) < 8).expect("some unit");
+    let sum: i128 = amounts.iter().map(|amount| (*amount).min(unit).max(-unit)).sum();
+    if sum <= 7 * unit {
+        return 0;
+    }
+    let step = 5 * unit;
+    let below = sum - sum % step;
+    let mut nearest = match (sum - below).cmp(&(below + step - sum)) {
+        Ordering::Less => below,
+        Ordering::Greater => below + step,
+        Ordering::Equal if below % (2 * step) == 0 => below,
+        Ordering::Equal => below + step,
+    };
+    while nearest > i64::MAX.into() {
+        nearest -= step;
+    }
+    nearest.try_into().expect("it fits")
 }

@@ -20,13 +20,24 @@ use crate::tables::{Answer, Table};
 use document::{Graph, Id, Node};
 use evaluate::{Patient, Yield};
 
-pub(crate) use measures::{measures, suppress};
+use peristyle_outputs::DisclosureControl;
+
+pub(crate) use measures::measures;
+
+/// What each patient adds to a numerator, and to a denominator.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Amounts {
+    pub(crate) numerator: Vec<i128>,
+    pub(crate) denominator: Vec<i128>,
+}
 
 /// An answer, and how sure it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Verdict {
     /// One table for a dataset and one for each of its event tables
     pub(crate) answers: Vec<Answer>,
+    /// For measures: what each patient adds to the numerator and to the denominator of each row
+    pub(crate) amounts: Vec<Amounts>,
     /// Something could not be computed, be it for a patient or a row that nobody asked for
     pub(crate) met_a_fault: bool,
     /// Both an answer and a refusal are right
@@ -34,6 +45,18 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
+    /// What may be shown of measures.
+    pub(crate) fn disclosed(mut self, disclosure_control: DisclosureControl) -> Verdict {
+        match disclosure_control {
+            DisclosureControl::Off => {}
+            DisclosureControl::BySums => self.answers = self.answers.into_iter().map(measures::by_sums).collect(),
+            DisclosureControl::ByPeople => {
+                self.answers = vec![measures::by_people(self.answers.swap_remove(0), &self.amounts)];
+            }
+        }
+        self
+    }
+
     /// Whether a value that is asked for could not be computed: the engine must refuse.
     pub(crate) fn must_fail(&self) -> bool {
         self.answers.iter().any(|answer| answer.rows.iter().flatten().any(|cell| matches!(cell, Cell::Fault(_))))
@@ -88,7 +111,7 @@ pub(crate) fn dataset(document: &Json, tables: &[Table]) -> Verdict {
             }
         }
     }
-    Verdict { answers, met_a_fault, may_fail }
+    Verdict { answers, amounts: vec![], met_a_fault, may_fail }
 }
 
 /// The population's value for someone who has no row in any table, and whether a fault was met on the way.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use peristyle_execution::ExecutionOptions;
+use peristyle_execution::{ExecutionError, ExecutionOptions};
+use peristyle_outputs::DisclosureControl;
 use serde_json::Value as Json;
 
 use crate::cells::Cell;
 use crate::engine::{self, Setup};
 use crate::files::{Format, Layout, RowOrder, write_tables};
-use crate::oracle::{self, Verdict};
+use crate::oracle::{self, Amounts, Verdict};
 use crate::tables::{Answer, Table};
 
 use super::choices::Choices;
@@ -53,7 +54,7 @@ pub(crate) fn check(
     document: &Json,
     tables: &[Table],
     setups: &[Setup],
-    disclosure_control: bool,
+    disclosure_control: DisclosureControl,
 ) -> Result<(), Failure> {
     let definition = engine::parse(document, tables).map_err(|error| format!("refused: {error}\n{document}"))?;
     let context = || format!("{document}\n{}", shown(tables));
@@ -86,23 +87,63 @@ pub(crate) fn check(
     Ok(())
 }
 
+/// Whether something is shown that is judged by people, and a patient adds more than 1 to it.
+pub(crate) fn shows_amounts(document: &Json, tables: &[Table]) -> bool {
+    let verdict = oracle::measures(document, tables);
+    let adds_more = |amounts: &Amounts| amounts.numerator.iter().chain(&amounts.denominator).any(|amount| *amount > 1);
+    !verdict.must_fail()
+        && verdict.amounts.iter().any(adds_more)
+        && !verdict.disclosed(DisclosureControl::ByPeople).answers[0].rows.is_empty()
+}
+
+/// Holds an answer that is judged by people against one that is judged by sums, where every patient adds 1 or nothing.
+/// Whether there was something to show.
+pub(crate) fn judged_alike(document: &Json, tables: &[Table]) -> Result<bool, Failure> {
+    let verdict = oracle::measures(document, tables);
+    let are_counts = |amounts: &Amounts| {
+        [&amounts.numerator, &amounts.denominator].into_iter().flatten().all(|amount| matches!(amount, 0 | 1))
+    };
+    if verdict.must_fail() || verdict.may_fail || !verdict.amounts.iter().all(are_counts) {
+        return Ok(false);
+    }
+    let definition = engine::parse(document, tables).map_err(|error| format!("refused: {error}\n{document}"))?;
+    let setup = Setup::default();
+    let directory = tempfile::tempdir().expect("a directory");
+    write_tables(tables, &setup.layout, directory.path());
+    let text = |control| {
+        let outcome = engine::outcome(&definition, directory.path(), Path::new("."), &setup, control)?;
+        let files = outcome.files("csv")?;
+        Ok::<_, Failure>(String::from_utf8(files["measures"].clone()).expect("text"))
+    };
+    let (by_people, by_sums) = (text(DisclosureControl::ByPeople)?, text(DisclosureControl::BySums)?);
+    // measure, start, end, ratio, numerator, denominator
+    let shows_nothing = |line: &&str| line.split(',').collect::<Vec<_>>()[3..].starts_with(&["", "0", "0"]);
+    let expected: String = by_sums.split_inclusive("\r\n").filter(|line| !shows_nothing(&line.trim_end())).collect();
+    if by_people != expected {
+        return Err(format!("by people:\n{by_people}by sums:\n{by_sums}{document}\n{}", shown(tables)));
+    }
+    Ok(by_people.lines().count() > 1)
+}
+
 fn as_the_oracle(
     document: &Json,
     tables: &[Table],
     answers: Result<Vec<Answer>, String>,
-    disclosure_control: bool,
+    disclosure_control: DisclosureControl,
 ) -> Result<(), Failure> {
     let is_dataset = document["value"].get("MeasureCollection").is_none();
-    let mut verdict: Verdict =
+    let verdict: Verdict =
         if is_dataset { oracle::dataset(document, tables) } else { oracle::measures(document, tables) };
     match answers {
+        Err(error) if verdict.must_fail() && disclosure_control == DisclosureControl::ByPeople => {
+            let told = ExecutionError::MeasureFault.to_string();
+            if error == told { Ok(()) } else { Err(format!("what could not be computed is told: {error}")) }
+        }
         Err(_) if verdict.must_fail() || verdict.may_fail => Ok(()),
         Err(error) => Err(format!("refused, where the oracle has an answer: {error}")),
         Ok(_) if verdict.must_fail() => Err("answered, where a value cannot be computed".to_owned()),
         Ok(answers) => {
-            if disclosure_control {
-                verdict.answers = verdict.answers.into_iter().map(oracle::suppress).collect();
-            }
+            let verdict = verdict.disclosed(disclosure_control);
             let pairs = || answers.iter().zip(&verdict.answers);
             match pairs().find(|(answer, expected)| !answer.same_rows(expected, 1e-9)) {
                 None if answers.len() == verdict.answers.len() => in_order(&answers[0]),

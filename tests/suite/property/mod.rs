@@ -7,6 +7,9 @@ pub(crate) mod records;
 mod series;
 pub(crate) mod study;
 
+use std::cell::Cell;
+
+use peristyle_outputs::DisclosureControl;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -17,7 +20,7 @@ use choices::Choices;
 const CASES: u32 = 120;
 
 /// Runs a property over random choices; a failing case is shrunk to few and simple ones.
-fn for_random_choices(property: fn(&mut Choices<'_>) -> Result<(), Failure>) {
+fn for_random_choices(property: impl Fn(&mut Choices<'_>) -> Result<(), Failure>) {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
     let strategy = proptest::collection::vec(any::<u32>(), 40..1200);
@@ -33,7 +36,7 @@ fn datasets_are_the_oracles_however_the_work_is_cut_up() {
     for_random_choices(|choices| {
         let tables = records::tables(choices);
         let setups = checks::setups(choices, &tables);
-        check(&study::dataset(choices), &tables, &setups, false)
+        check(&study::dataset(choices), &tables, &setups, DisclosureControl::Off)
     });
 }
 
@@ -42,9 +45,37 @@ fn measures_are_the_oracles_however_the_work_is_cut_up() {
     for_random_choices(|choices| {
         let tables = records::tables(choices);
         let setups = checks::setups(choices, &tables);
-        let disclosure_control = choices.one_in(3);
+        let disclosure_control =
+            choices.of(&[DisclosureControl::Off, DisclosureControl::Off, DisclosureControl::BySums]);
         check(&study::measures(choices), &tables, &setups, disclosure_control)
     });
+}
+
+/// Judged by people: of many patients, since of few nothing is shown.
+#[test]
+fn measures_judged_by_people_are_the_oracles() {
+    let shown = Cell::new(0_u32);
+    for_random_choices(|choices| {
+        let tables = records::of_many_patients(choices);
+        let setups = checks::setups(choices, &tables);
+        let document = study::measures(choices);
+        shown.set(shown.get() + u32::from(checks::shows_amounts(&document, &tables)));
+        check(&document, &tables, &setups[..3], DisclosureControl::ByPeople)
+    });
+    assert!(shown.get() > CASES / 10, "{} answers with amounts to show", shown.get());
+}
+
+/// Where every patient adds 1 or nothing, what is shown by people is what is shown by sums: the same bytes, but for the
+/// rows of which nothing is shown.
+#[test]
+fn counts_of_patients_are_judged_alike_by_people_and_by_sums() {
+    let compared = Cell::new(0_u32);
+    for_random_choices(|choices| {
+        let tables = records::of_many_patients(choices);
+        compared.set(compared.get() + u32::from(checks::judged_alike(&study::counts_of_patients(choices), &tables)?));
+        Ok(())
+    });
+    assert!(compared.get() > CASES / 10, "{} answers with something to show", compared.get());
 }
 
 /// A population that someone without any record would be in is refused, and no other.

@@ -36,19 +36,29 @@ pub(crate) fn columns() -> Vec<Column> {
     columns
 }
 
+/// Tables of eight patients with numbers far apart, in no order.
 pub(crate) fn tables(choices: &mut Choices<'_>) -> Vec<Table> {
+    tables_of(choices, &[5, -3, 40, 7, 8, 1_000_000_007, 2, 11])
+}
+
+/// Tables of more patients, all chosen by one number.
+pub(crate) fn of_many_patients(choices: &mut Choices<'_>) -> Vec<Table> {
+    let patients: Vec<i64> = [5, -3, 40, 7, 8, 1_000_000_007, 2, 11].into_iter().chain(100..132).collect();
+    let numbers = numbers_from(choices.seed(), 1_000);
+    tables_of(&mut Choices::new(&numbers), &patients)
+}
+
+fn tables_of(choices: &mut Choices<'_>, patients: &[i64]) -> Vec<Table> {
     // CSV has no empty string: two cases in three have none, and so may be any format.
     let empty_strings = choices.one_in(3);
     let mut tables = vec![];
     for (names, one_row_per_patient) in [(PATIENT_TABLES, true), (EVENT_TABLES, false)] {
         for name in names {
             let mut rows = vec![];
-            for patient in 1..=8 {
+            for patient in patients {
                 let most = if one_row_per_patient { 2 } else { 5 };
                 for _ in 0..choices.below(most) {
-                    // Patients with numbers far apart, in no order.
-                    let patient = [5, -3, 40, 7, 8, 1_000_000_007, 2, 11][patient - 1];
-                    rows.push((patient, row(choices, empty_strings)));
+                    rows.push((*patient, row(choices, empty_strings)));
                 }
             }
             tables.push(Table {
@@ -63,14 +73,17 @@ pub(crate) fn tables(choices: &mut Choices<'_>) -> Vec<Table> {
     tables
 }
 
+fn numbers_from(mut state: u64, len: usize) -> Vec<u32> {
+    let step = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as u32
+    };
+    (0..len).map(step).collect()
+}
+
 /// One number for a whole row: numbers are few.
 fn row(choices: &mut Choices<'_>, empty_strings: bool) -> Vec<Cell> {
-    let mut state = choices.seed();
-    let mut numbers = vec![];
-    for _ in 0..2 * COLUMNS.len() {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        numbers.push((state >> 33) as u32);
-    }
+    let numbers = numbers_from(choices.seed(), 2 * COLUMNS.len());
     let mut choices = Choices::new(&numbers);
     let columns = columns();
     columns

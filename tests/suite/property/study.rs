@@ -56,7 +56,17 @@ fn outputs(generator: &mut Generator<'_, '_>) -> (Members, Vec<(String, Members)
     (variables, events)
 }
 
+/// Measures whose numerators are truth values or numbers.
 pub(crate) fn measures(choices: &mut Choices<'_>) -> Json {
+    measures_of(choices, false)
+}
+
+/// Measures of which every patient is one or none.
+pub(crate) fn counts_of_patients(choices: &mut Choices<'_>) -> Json {
+    measures_of(choices, true)
+}
+
+fn measures_of(choices: &mut Choices<'_>, only_truth_values: bool) -> Json {
     const INTERVALS: [(&str, &str); 4] = [
         ("2020-01-03", "2020-02-03"),
         ("2020-02-04", "2020-02-29"),
@@ -72,7 +82,7 @@ pub(crate) fn measures(choices: &mut Choices<'_>) -> Json {
     }
     let mut denominators = vec![];
     for _ in 0..2 {
-        let denominator = if generator.choices.one_in(2) {
+        let denominator = if generator.choices.one_in(2) && !only_truth_values {
             let frame = generator.event_frame(1).node;
             generator.document.aggregate("Count", &frame)
         } else {
@@ -84,7 +94,7 @@ pub(crate) fn measures(choices: &mut Choices<'_>) -> Json {
     }
     let mut measures = vec![];
     for number in 0..1 + generator.choices.below(3) {
-        let type_name = generator.choices.of(&["bool", "int"]);
+        let type_name = generator.choices.of(if only_truth_values { &["bool"] } else { &["bool", "int"] });
         let numerator = generator.one(type_name, 0);
         let group_by: Members = groups.iter().filter(|_| generator.choices.one_in(3)).cloned().collect();
         let first = generator.choices.below(INTERVALS.len());

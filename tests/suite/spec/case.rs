@@ -1,5 +1,7 @@
 //! A case, as a spec file states it.
 
+use peristyle_outputs::DisclosureControl;
+
 use crate::cells::Cell;
 use crate::tables::Table;
 
@@ -67,6 +69,6 @@ pub(crate) struct Case {
     pub(crate) variables: Vec<(String, Expression)>,
     pub(crate) events: Vec<(String, Vec<(String, Expression)>)>,
     pub(crate) measures: Vec<Measure>,
-    pub(crate) disclosure_control: bool,
+    pub(crate) disclosure_control: DisclosureControl,
     pub(crate) outcome: Outcome,
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use peristyle_outputs::DisclosureControl;
 use serde_json::Value as Json;
 
 use crate::cells::Cell;
@@ -24,7 +25,7 @@ pub(crate) fn check(case: &Case) -> Result<(), Failure> {
     let root = tempfile::tempdir().expect("a directory");
     write_inline_files(case, root.path());
     match &case.outcome {
-        Outcome::Error(text) => refuses(&document, &tables, root.path(), text),
+        Outcome::Error(text) => refuses(&document, &tables, root.path(), case.disclosure_control, text),
         Outcome::Tables(expected) if expected.is_empty() => Err("the case expects nothing".to_owned()),
         Outcome::Tables(expected) => {
             compare("the oracle", expected, &oracle_answers(case)?, false)?;
@@ -65,17 +66,19 @@ fn oracle_answers(case: &Case) -> Result<Vec<Answer>, Failure> {
     } else {
         oracle::measures(&document, &tables)
     };
-    Ok(if case.disclosure_control {
-        verdict.answers.into_iter().map(oracle::suppress).collect()
-    } else {
-        verdict.answers
-    })
+    Ok(verdict.disclosed(case.disclosure_control).answers)
 }
 
 /// Checks that the engine refuses, and says why.
-pub(crate) fn refuses(document: &Json, tables: &[Table], root: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn refuses(
+    document: &Json,
+    tables: &[Table],
+    root: &Path,
+    control: DisclosureControl,
+    text: &str,
+) -> Result<(), Failure> {
     for setup in Setup::both_extremes() {
-        match engine::run(document, tables, root, &setup, false) {
+        match engine::run(document, tables, root, &setup, control) {
             Err(error) if error.contains(text) => (),
             Err(error) => return Err(format!("{setup:?}\n  refused as it should, but without `{text}`:\n    {error}")),
             Ok(answers) => {

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use peristyle_outputs::DisclosureControl;
 use serde_json::Value as Json;
 
 use crate::cells::Cell;
@@ -46,7 +47,7 @@ pub(crate) fn check(each: &Each) -> Result<(), Failure> {
                 let patients = rows_of(each, &[row]);
                 for table in [as_events(&patients), patients] {
                     let document = build::document_of_rows(&table, std::slice::from_ref(output))?;
-                    refuses(&document, &[table], Path::new("."), text.trim())?;
+                    refuses(&document, &[table], Path::new("."), DisclosureControl::Off, text.trim())?;
                 }
             }
         }
@@ -87,7 +88,7 @@ fn answers(
     let verdict = oracle::dataset(&document, &tables);
     compare(&format!("the oracle, {how},"), table, verdict.answers, names, expected)?;
     for setup in setups {
-        let answers = engine::run(&document, &tables, Path::new("."), setup, false);
+        let answers = engine::run(&document, &tables, Path::new("."), setup, DisclosureControl::Off);
         let answers = answers.map_err(|error| refused(how, setup, &document, &error))?;
         compare(&format!("{setup:?}, {how},"), table, answers, names, expected)?;
     }

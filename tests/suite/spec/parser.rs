@@ -1,5 +1,7 @@
 //! A spec file to its cases. A line that begins a block stands at the margin; what belongs to it is indented.
 
+use peristyle_outputs::DisclosureControl;
+
 use crate::cells::Cell;
 use crate::tables::{Column, Table};
 
@@ -75,7 +77,7 @@ fn new_case(title: &str, line: usize, given: &[GivenTable]) -> Case {
         variables: vec![],
         events: vec![],
         measures: vec![],
-        disclosure_control: false,
+        disclosure_control: DisclosureControl::Off,
         outcome: Outcome::Tables(vec![]),
     }
 }
@@ -93,7 +95,13 @@ fn clause(case: &mut Case, keyword: &str, rest: &str, block: &Block<'_>) -> Resu
             case.events.push((rest.to_owned(), members?));
         }
         "measure" => case.measures.push(measure(rest, &block.body)?),
-        "disclosure_control" => case.disclosure_control = rest == "on",
+        "disclosure_control" => {
+            case.disclosure_control = match rest {
+                "by sums" => DisclosureControl::BySums,
+                "by people" => DisclosureControl::ByPeople,
+                other => return Err(format!("disclosure control is `by sums` or `by people`, not `{other}`")),
+            }
+        }
         "each" => case.outcome = Outcome::Each(each(&block.body)?),
         "expect" => match rest.strip_prefix("error:") {
             Some(text) => case.outcome = Outcome::Error(text.trim().to_owned()),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use peristyle_outputs::DisclosureControl;
+use peristyle_outputs::{DisclosureControl, FileMode};
 use peristyle_policy::Name;
 
 /// A definition and what its code is told.
@@ -39,6 +39,19 @@ pub(crate) struct SourceArguments {
     pub(crate) set_aside: Option<PathBuf>,
 }
 
+/// Where the answer goes.
+#[derive(Debug, Args)]
+pub(crate) struct OutputArguments {
+    /// A file ending in .arrow, .csv, .csv.gz or .parquet, or FOLDER/:ENDING for a file per table or measure [default: the
+    /// console]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+    /// Permissions of the output's files, in octal: 600 for its owner alone, 640 for its group to read [default: 600 under a
+    /// policy; over dummy tables those of any new file]
+    #[arg(long, value_name = "MODE", requires = "output")]
+    pub(crate) output_mode: Option<FileMode>,
+}
+
 /// A project's name, fit for the audit ledger.
 pub(super) fn project(text: &str) -> Result<Name, String> {
     let begins = text.starts_with(|first: char| first.is_ascii_alphabetic());
@@ -54,9 +67,8 @@ pub(crate) struct GenerateDataset {
     pub(crate) definition: DefinitionArguments,
     #[command(flatten)]
     pub(crate) source: SourceArguments,
-    /// A file ending in .arrow, .csv, .csv.gz or .parquet, or FOLDER/:ENDING for several tables [default: the console]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) output: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
 }
 
 /// `generate-measures`
@@ -66,10 +78,8 @@ pub(crate) struct GenerateMeasures {
     pub(crate) definition: DefinitionArguments,
     #[command(flatten)]
     pub(crate) source: SourceArguments,
-    /// A file ending in .arrow, .csv, .csv.gz or .parquet, or FOLDER/:ENDING for a file per measure [default: the
-    /// console]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) output: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
     /// Whether small counts are suppressed and others rounded; where a policy locks it, `off` needs a permission
     /// [default: what the definition says, else on]
     #[arg(long, value_enum, value_name = "ON|OFF")]
@@ -85,10 +95,11 @@ pub(crate) enum Switch {
     Off,
 }
 
+/// What a switch means by itself. What it means under a policy, the policy says.
 impl From<Switch> for DisclosureControl {
     fn from(switch: Switch) -> Self {
         match switch {
-            Switch::On => DisclosureControl::On,
+            Switch::On => DisclosureControl::BySums,
             Switch::Off => DisclosureControl::Off,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use datafusion::physical_plan::ExecutionPlan;
 use peristyle_audit::{Ledger, Moment};
-use peristyle_execution::{explain_plan, explain_program};
+use peristyle_execution::{MeasureTotals, explain_plan, explain_program};
 use peristyle_model::Definition;
 use peristyle_opt_out::{Enclave, VerifiedPolicy};
 
@@ -95,7 +95,8 @@ async fn explained(
     }
     if with_measures {
         let measures = definition::measures(definition)?;
-        let plan = peristyle_execution::measures_plan(definition, measures, enclave, &options).await?;
+        let totals = MeasureTotals::Sums;
+        let plan = peristyle_execution::measures_plan(definition, measures, enclave, &options, totals).await?;
         text.push_str(&section("Measures", &plan, enclave, analyze).await?);
     } else if let Some(Err(error)) = &definition.measures {
         text.push_str(&format!("Measures\n\n{error}\n\n"));

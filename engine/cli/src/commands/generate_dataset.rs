@@ -9,5 +9,5 @@ use crate::study::{self, Asked, Study};
 /// Runs a dataset definition.
 pub(crate) fn run(command: &GenerateDataset, settings: &Settings) -> Result<ExitStatus, Failure> {
     let GenerateDataset { definition, source, output } = command;
-    study::run(&Study { asked: Asked::Dataset, definition, source, output: output.as_deref() }, settings)
+    study::run(&Study { asked: Asked::Dataset, definition, source, output }, settings)
 }

@@ -10,5 +10,5 @@ use crate::study::{self, Asked, Study};
 pub(crate) fn run(command: &GenerateMeasures, settings: &Settings) -> Result<ExitStatus, Failure> {
     let GenerateMeasures { definition, source, output, disclosure_control } = command;
     let asked = Asked::Measures { disclosure_control: *disclosure_control };
-    study::run(&Study { asked, definition, source, output: output.as_deref() }, settings)
+    study::run(&Study { asked, definition, source, output }, settings)
 }

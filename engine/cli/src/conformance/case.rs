@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use arrow::array::RecordBatch;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use peristyle_execution::MeasureTotals;
 use peristyle_model::catalogue::{ActivationFilter, Column, TableName, TableSchema};
 use peristyle_model::types::ValueType;
 use peristyle_model::{Catalogue, Definition, Limits};
@@ -160,7 +161,8 @@ impl Setting {
     ) -> Result<Vec<Vec<RecordBatch>>, Failure> {
         let wanted = definition::measures(definition)?;
         let options = settings.execution();
-        let plan = peristyle_execution::measures_plan(definition, wanted, enclave, &options).await?;
+        let totals = MeasureTotals::Sums;
+        let plan = peristyle_execution::measures_plan(definition, wanted, enclave, &options, totals).await?;
         let mut answer = Vec::new();
         run::stream(&plan, enclave, |batch| {
             answer.push(measures::finish(&batch, DisclosureControl::Off)?);

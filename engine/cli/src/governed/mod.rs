@@ -22,7 +22,7 @@ pub(crate) mod words;
 
 use peristyle_audit::{Ledger, OpenRun, Receipt};
 use peristyle_model::Definition;
-use peristyle_outputs::{OutputTarget, SealedTables, WrittenTable};
+use peristyle_outputs::{FileMode, OutputTarget, SealedTables, WrittenTable};
 
 pub(crate) use self::kept::kept_from_studies;
 pub(crate) use self::request::{Request, load_policy};
@@ -32,7 +32,7 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::interruption::Interruption;
 use crate::panics;
-use crate::run::{self, Audience};
+use crate::run::{self, Audience, Destination};
 use crate::settings::Settings;
 use crate::source_file::SourceFile;
 use crate::study::{Question, Study};
@@ -86,6 +86,7 @@ impl Run<'_> {
         let definition = request.definition()?;
         let question = study.asked.of(definition)?;
         let clearance = request.clear(&[question])?;
+        let question = question.judged_by(clearance.rules.judged_by());
         clearance.announce(settings.log_format);
         needs_root(&question, definition, settings)?;
         let extracts = place.extracts()?;
@@ -98,9 +99,10 @@ impl Run<'_> {
         kept.extend(kept::answer_files(&target, &question));
         let enclave = place.open(extracts, policy, settings.enclave_under_policy(kept))?;
         let runtime = settings.runtime()?;
-        let metadata = clearance.metadata();
-        let audience = Audience::Researchers;
-        let answer = run::answer(definition, &question, &enclave, settings, target, metadata, audience);
+        // Its files are for the engine's account alone, unless somebody says otherwise.
+        let mode = Some(study.output.output_mode.unwrap_or(FileMode::OWNER));
+        let destination = Destination { target, mode, metadata: clearance.metadata() };
+        let answer = run::answer(definition, &question, &enclave, settings, destination, Audience::Researchers);
         let answered = runtime.block_on(interruption.ends(answer));
         // Waits for what still reads.
         drop(runtime);

@@ -1,9 +1,10 @@
 //! Measures: sums over the patients of a denominator, per interval and group, all intervals in one pass.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::marker::PhantomData;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, Date32Array, FixedSizeListArray, Int64Array, RecordBatch, StringArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{DataFusionError, Result, internal_err};
@@ -15,6 +16,7 @@ use peristyle_model::graph::Constant;
 use peristyle_model::types::Physical;
 
 use super::group::{GroupKey, Groups, column};
+use super::tally::Tally;
 use super::{Answer, output_type, population, worst_fault};
 use crate::blocks::Block;
 use crate::error::ExecutionError;
@@ -35,27 +37,28 @@ pub(crate) struct MeasureColumns {
     pub(crate) group_by: Vec<(usize, Slot)>,
 }
 
-/// The answer to a set of measures: counts as they are, without ratio or disclosure control.
+/// The answer to a set of measures: counts as they are, without ratio or disclosure control. `T` is what is kept of each.
 #[derive(Debug)]
-pub(crate) struct MeasuresAnswer {
+pub(crate) struct MeasuresAnswer<T> {
     schema: SchemaRef,
     measures: Vec<MeasureColumns>,
     group_columns: Vec<Physical>,
     /// Each interval once, and which queries it belongs to
     intervals: Vec<(Interval, QuerySet)>,
+    kept: PhantomData<T>,
 }
 
 /// Measure, interval by its place in the measure's list, group.
-type SumKey = (usize, usize, GroupKey);
+type CellKey = (usize, usize, GroupKey);
 
-/// Totals; 128 bits, so that the order of additions cannot matter.
+/// The two numbers of a measure, in one interval and group.
 #[derive(Clone, Copy, Debug, Default)]
-struct Sums {
-    numerator: i128,
-    denominator: i128,
+struct Cell<T> {
+    numerator: T,
+    denominator: T,
 }
 
-impl MeasuresAnswer {
+impl<T: Tally> MeasuresAnswer<T> {
     pub(crate) fn new(measures: Vec<MeasureColumns>, group_columns: Vec<(Arc<str>, Physical)>) -> Self {
         let mut fields = vec![
             Field::new("measure", DataType::Utf8, false),
@@ -64,6 +67,9 @@ impl MeasuresAnswer {
             Field::new("numerator", DataType::Int64, false),
             Field::new("denominator", DataType::Int64, false),
         ];
+        if T::KEPT > 0 {
+            fields.extend(["greatest numerators", "greatest denominators"].map(|name| greatest_field::<T>(name)));
+        }
         fields.extend(group_columns.iter().map(|(name, physical)| Field::new(&**name, output_type(*physical), true)));
         let mut intervals: BTreeMap<Interval, QuerySet> = BTreeMap::new();
         for measure in &measures {
@@ -76,10 +82,11 @@ impl MeasuresAnswer {
             measures,
             group_columns: group_columns.into_iter().map(|(_, physical)| physical).collect(),
             intervals: intervals.into_iter().collect(),
+            kept: PhantomData,
         }
     }
 
-    fn evaluate(&self, program: &Program, block: &Block) -> Result<BlockResult<HashMap<SumKey, Sums>>> {
+    fn evaluate(&self, program: &Program, block: &Block) -> Result<BlockResult<HashMap<CellKey, Cell<T>>>> {
         let mut evaluation = Evaluation::new(program, block);
         evaluation.run_common()?;
         let mut worst = None;
@@ -96,11 +103,12 @@ impl MeasuresAnswer {
                 let measures = self.measures.iter().enumerate().filter(|(_, measure)| measure.query == query);
                 for (place, measure) in measures {
                     let groups = groups(&evaluation, program, measure, &mut groups_known)?;
-                    let sums = sums(&evaluation, program, measure, &members, &groups)?;
+                    let cells = cells::<T>(&evaluation, program, measure, &members, &groups)?;
                     let positions = measure.intervals.iter().enumerate().filter(|(_, known)| *known == interval);
                     for (position, _) in positions {
-                        for (key, sums) in groups.keys.iter().zip(&sums).filter(|(_, sums)| sums.denominator != 0) {
-                            add(&mut totals, (place, position, key.clone()), *sums);
+                        let present = groups.keys.iter().zip(&cells).filter(|(_, cell)| cell.denominator.sum() != 0);
+                        for (key, cell) in present {
+                            add(&mut totals, (place, position, key.clone()), cell);
                         }
                     }
                 }
@@ -109,17 +117,21 @@ impl MeasuresAnswer {
         Ok(BlockResult { result: totals, worst })
     }
 
-    fn batch(&self, totals: HashMap<SumKey, Sums>) -> Result<RecordBatch> {
-        let totals: BTreeMap<SumKey, Sums> = totals.into_iter().collect();
-        let interval = |(place, position, _): &SumKey| self.measures[*place].intervals[*position];
+    fn batch(&self, totals: HashMap<CellKey, Cell<T>>) -> Result<RecordBatch> {
+        let totals: BTreeMap<CellKey, Cell<T>> = totals.into_iter().collect();
+        let interval = |(place, position, _): &CellKey| self.measures[*place].intervals[*position];
         let names = totals.keys().map(|(place, ..)| Some(&*self.measures[*place].name));
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter(names)),
             Arc::new(totals.keys().map(|key| interval(key).start).map(Some).collect::<Date32Array>()),
             Arc::new(totals.keys().map(|key| interval(key).end).map(Some).collect::<Date32Array>()),
-            Arc::new(self.totals(&totals, "numerator", |sums| sums.numerator)?),
-            Arc::new(self.totals(&totals, "denominator", |sums| sums.denominator)?),
+            Arc::new(self.totals(&totals, "numerator", |cell| &cell.numerator)?),
+            Arc::new(self.totals(&totals, "denominator", |cell| &cell.denominator)?),
         ];
+        if T::KEPT > 0 {
+            columns.push(Arc::new(greatest(totals.values().map(|cell| &cell.numerator))?));
+            columns.push(Arc::new(greatest(totals.values().map(|cell| &cell.denominator))?));
+        }
         for (place, physical) in self.group_columns.iter().enumerate() {
             let values: Vec<_> = totals
                 .keys()
@@ -135,22 +147,25 @@ impl MeasuresAnswer {
 
     fn totals(
         &self,
-        totals: &BTreeMap<SumKey, Sums>,
+        totals: &BTreeMap<CellKey, Cell<T>>,
         part: &'static str,
-        of: impl Fn(&Sums) -> i128,
+        of: impl Fn(&Cell<T>) -> &T,
     ) -> Result<Int64Array> {
         let mut values = Vec::with_capacity(totals.len());
-        for ((place, ..), sums) in totals {
-            values.push(i64::try_from(of(sums)).map_err(|_| {
-                let measure = self.measures[*place].name.to_string();
-                DataFusionError::External(Box::new(ExecutionError::MeasureOverflow { measure, part }))
+        for ((place, ..), cell) in totals {
+            values.push(i64::try_from(of(cell).sum()).map_err(|_| {
+                let error = match T::NAMES_FAULTS {
+                    true => ExecutionError::MeasureOverflow { measure: self.measures[*place].name.to_string(), part },
+                    false => ExecutionError::MeasureFault,
+                };
+                DataFusionError::External(Box::new(error))
             })?);
         }
         Ok(values.into())
     }
 }
 
-impl Answer for MeasuresAnswer {
+impl<T: Tally> Answer for MeasuresAnswer<T> {
     fn schema(&self) -> SchemaRef {
         self.schema.clone()
     }
@@ -167,7 +182,7 @@ impl Answer for MeasuresAnswer {
         let totals = run.evaluate(move |program, block| self.evaluate(program, block)).try_fold(
             HashMap::new(),
             |mut totals, block| {
-                block.into_iter().for_each(|(key, sums)| add(&mut totals, key, sums));
+                block.into_iter().for_each(|(key, cell)| add(&mut totals, key, &cell));
                 future::ready(Ok(totals))
             },
         );
@@ -180,10 +195,21 @@ impl Answer for MeasuresAnswer {
     }
 }
 
-fn add(totals: &mut HashMap<SumKey, Sums>, key: SumKey, sums: Sums) {
+fn add<T: Tally>(totals: &mut HashMap<CellKey, Cell<T>>, key: CellKey, cell: &Cell<T>) {
     let total = totals.entry(key).or_default();
-    total.numerator += sums.numerator;
-    total.denominator += sums.denominator;
+    total.numerator.merge(&cell.numerator);
+    total.denominator.merge(&cell.denominator);
+}
+
+fn greatest_field<T: Tally>(name: &str) -> Field {
+    Field::new_fixed_size_list(name, Field::new_list_field(DataType::Int64, false), T::KEPT as i32, false)
+}
+
+/// The amounts of greatest size of each number, as a column.
+fn greatest<'t, T: Tally>(tallies: impl Iterator<Item = &'t T>) -> Result<FixedSizeListArray> {
+    let amounts: Int64Array = tallies.flat_map(Tally::greatest).copied().map(Some).collect();
+    let item = Arc::new(Field::new_list_field(DataType::Int64, false));
+    Ok(FixedSizeListArray::try_new(item, T::KEPT as i32, Arc::new(amounts), None)?)
 }
 
 /// The groups of a measure; found once per block where they do not depend on the interval.
@@ -206,50 +232,71 @@ fn groups(
     Ok(groups)
 }
 
-/// The sums of each group over the members of the denominator.
-fn sums(
+/// The numbers of each group over the members of the denominator.
+fn cells<T: Tally>(
     evaluation: &Evaluation<'_>,
     program: &Program,
     measure: &MeasureColumns,
     members: &[u32],
     groups: &Groups,
-) -> Result<Vec<Sums>> {
+) -> Result<Vec<Cell<T>>> {
     let denominators = Amounts::new(evaluation.vector(program.outputs[measure.query].population)?)?;
     let numerators = Amounts::new(evaluation.vector(measure.numerator)?)?;
-    Ok(match (&denominators, &numerators) {
-        // Counts of patients: 32 bits hold those of a block.
-        (Amounts::Bool(denominators), Amounts::Bool(numerators)) => {
-            let mut counts = vec![[0_u32; 2]; groups.keys.len()];
-            for patient in members {
-                let patient = *patient as usize;
-                let count = &mut counts[groups.of_patient[patient] as usize];
-                count[0] += u32::from(numerators.value(patient));
-                count[1] += u32::from(denominators.value(patient));
-            }
-            let sums = |[numerator, denominator]: [u32; 2]| Sums {
-                numerator: numerator.into(),
-                denominator: denominator.into(),
-            };
-            counts.into_iter().map(sums).collect()
+    let group_of = |patient: &u32| groups.of_patient[*patient as usize] as usize;
+    if let (Amounts::Flags(denominators), Amounts::Flags(numerators)) = (&denominators, &numerators) {
+        // Counts of patients, in one pass: 32 bits hold those of a block.
+        let mut counts = vec![[0_u32; 2]; groups.keys.len()];
+        for patient in members {
+            let count = &mut counts[group_of(patient)];
+            count[0] += u32::from(numerators.value(*patient as usize));
+            count[1] += u32::from(denominators.value(*patient as usize));
         }
-        _ => {
-            let mut sums = vec![Sums::default(); groups.keys.len()];
-            for patient in members {
-                let patient = *patient as usize;
-                let sum = &mut sums[groups.of_patient[patient] as usize];
-                sum.denominator += i128::from(denominators.of(patient));
-                sum.numerator += i128::from(numerators.of(patient));
+        let cell = |[numerator, denominator]: [u32; 2]| Cell {
+            numerator: T::of_equal(1, numerator),
+            denominator: T::of_equal(1, denominator),
+        };
+        return Ok(counts.into_iter().map(cell).collect());
+    }
+    let of_groups = |amounts: &Amounts<'_>| tallies::<T>(amounts, members, group_of, groups.keys.len());
+    let cells = of_groups(&numerators).into_iter().zip(of_groups(&denominators));
+    Ok(cells.map(|(numerator, denominator)| Cell { numerator, denominator }).collect())
+}
+
+/// What the members of each group add.
+fn tallies<T: Tally>(
+    amounts: &Amounts<'_>,
+    members: &[u32],
+    group_of: impl Fn(&u32) -> usize,
+    groups_len: usize,
+) -> Vec<T> {
+    let mut counts = vec![0_u32; groups_len];
+    let amount = match amounts {
+        Amounts::Numbers(numbers) => {
+            let mut tallies = vec![T::default(); groups_len];
+            for patient in members.iter().filter(|patient| numbers.is_valid(**patient as usize)) {
+                tallies[group_of(patient)].add(numbers.value(*patient as usize));
             }
-            sums
+            return tallies;
         }
-    })
+        Amounts::Flags(flags) => {
+            for patient in members {
+                counts[group_of(patient)] += u32::from(flags.value(*patient as usize));
+            }
+            1
+        }
+        Amounts::Same(amount) => {
+            members.iter().for_each(|patient| counts[group_of(patient)] += 1);
+            *amount
+        }
+    };
+    counts.into_iter().map(|patients| T::of_equal(amount, patients)).collect()
 }
 
 /// A series as amounts: bool counts 0 or 1, NULL counts 0.
 enum Amounts<'a> {
     Same(i64),
-    Bool(BooleanBuffer),
-    Int(&'a Int64Array),
+    Flags(BooleanBuffer),
+    Numbers(&'a Int64Array),
 }
 
 impl<'a> Amounts<'a> {
@@ -258,21 +305,12 @@ impl<'a> Amounts<'a> {
             Vector::Null => Amounts::Same(0),
             Vector::Constant(Constant::Bool(value)) => Amounts::Same(i64::from(*value)),
             Vector::Constant(Constant::Int(value)) => Amounts::Same(*value),
-            Vector::Bool(array) => Amounts::Bool(match array.nulls() {
+            Vector::Bool(array) => Amounts::Flags(match array.nulls() {
                 Some(nulls) => array.values() & nulls.inner(),
                 None => array.values().clone(),
             }),
-            Vector::Int(array) => Amounts::Int(array),
+            Vector::Int(array) => Amounts::Numbers(array),
             _ => return internal_err!("a measure sums something other than counts"),
         })
-    }
-
-    fn of(&self, patient: usize) -> i64 {
-        match self {
-            Amounts::Same(amount) => *amount,
-            Amounts::Bool(truth) => i64::from(truth.value(patient)),
-            Amounts::Int(array) if array.is_valid(patient) => array.value(patient),
-            Amounts::Int(_) => 0,
-        }
     }
 }

@@ -3,6 +3,7 @@
 mod dataset;
 mod group;
 mod measures;
+mod tally;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use crate::vector::{Truth, Vector};
 
 pub(crate) use dataset::DatasetAnswer;
 pub(crate) use measures::{MeasureColumns, MeasuresAnswer};
+pub use tally::GREATEST_AMOUNTS;
+pub(crate) use tally::{Sum, SumAndGreatest, Tally};
 
 /// An answer that can be made block by block.
 pub(crate) trait Answer: Debug + Send + Sync {

@@ -78,7 +78,7 @@ mod tests {
     use arrow::datatypes::{DataType, Field, Schema};
 
     use super::*;
-    use crate::partial::Metered;
+    use crate::metered::Metered;
 
     /// A disk with so many bytes left.
     struct FullDisk(usize);

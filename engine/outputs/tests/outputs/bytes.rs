@@ -50,7 +50,7 @@ fn digests_on(threads: usize, spec: &TableSpec, batch: &RecordBatch, cuts: &[usi
     let directory = tempfile::tempdir().unwrap();
     let digest = |output: &&str| {
         let target = OutputTarget::parse(directory.path().join(output).to_str()).unwrap();
-        let mut writer = TablesWriter::create(target, vec![spec.clone()], metadata()).unwrap();
+        let mut writer = TablesWriter::create(target, vec![spec.clone()], metadata(), None).unwrap();
         let mut begin = 0;
         for cut in cuts.iter().cycle() {
             let rows = (*cut).min(batch.num_rows() - begin);

@@ -21,7 +21,7 @@ use arrow::array::{
 use arrow::datatypes::Int32Type;
 use peristyle_model::ColumnSpec;
 use peristyle_model::types::Physical;
-use peristyle_outputs::{OutputError, OutputTarget, PatientKeys, TableSpec, TablesWriter, WrittenTable};
+use peristyle_outputs::{FileMode, OutputError, OutputTarget, PatientKeys, TableSpec, TablesWriter, WrittenTable};
 
 /// A column: name, specification, and the values as the engine gives them.
 type Column = (&'static str, ColumnSpec, ArrayRef);
@@ -85,8 +85,16 @@ fn metadata() -> BTreeMap<String, String> {
 }
 
 fn writer(output: &Path, tables: &[(TableSpec, RecordBatch)]) -> Result<TablesWriter, OutputError> {
+    writer_of(output, tables, None)
+}
+
+fn writer_of(
+    output: &Path,
+    tables: &[(TableSpec, RecordBatch)],
+    mode: Option<FileMode>,
+) -> Result<TablesWriter, OutputError> {
     let target = OutputTarget::parse(output.to_str())?;
-    TablesWriter::create(target, tables.iter().map(|(spec, _)| spec.clone()).collect(), metadata())
+    TablesWriter::create(target, tables.iter().map(|(spec, _)| spec.clone()).collect(), metadata(), mode)
 }
 
 /// Writes tables of one batch each.

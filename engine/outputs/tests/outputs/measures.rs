@@ -1,5 +1,7 @@
 //! Counts of the measures plan, finished for the eyes of others.
 
+use arrow::array::FixedSizeListArray;
+use arrow::datatypes::{DataType, Field};
 use arrow::util::pretty::pretty_format_batches;
 use peristyle_outputs::DisclosureControl;
 use peristyle_outputs::measures::finish;
@@ -56,7 +58,7 @@ fn ratios_are_of_the_counts_as_they_are() {
 
 #[test]
 fn disclosure_control_hides_small_counts_and_rounds_the_others() {
-    insta::assert_snapshot!(shown(DisclosureControl::On), @r"
+    insta::assert_snapshot!(shown(DisclosureControl::BySums), @r"
     +------------+----------------+--------------+---------------------+-----------+-------------+-----+
     | measure    | interval_start | interval_end | ratio               | numerator | denominator | sex |
     +------------+----------------+--------------+---------------------+-----------+-------------+-----+
@@ -72,18 +74,77 @@ fn disclosure_control_hides_small_counts_and_rounds_the_others() {
     ");
 }
 
+/// What patients add to a numerator and a denominator.
+type Amounts = (&'static [i64], &'static [i64]);
+
+/// A batch of the measures plan with the greatest amounts of each number, so many of them.
+fn counted_with_greatest(rows: &[Amounts], greatest_len: usize) -> RecordBatch {
+    let sums: Vec<Counts> = rows.iter().map(|(of, among)| (Some(of.iter().sum()), Some(among.iter().sum()))).collect();
+    let greatest = |amounts: fn(&Amounts) -> &'static [i64]| -> ArrayRef {
+        let each = rows.iter().flat_map(|row| {
+            let mut amounts = amounts(row).to_vec();
+            amounts.sort_by_key(|amount| std::cmp::Reverse(amount.unsigned_abs()));
+            amounts.resize(greatest_len, 0);
+            amounts
+        });
+        let item = Arc::new(Field::new_list_field(DataType::Int64, false));
+        let amounts = Arc::new(each.collect::<Int64Array>());
+        Arc::new(FixedSizeListArray::new(item, greatest_len as i32, amounts, None))
+    };
+    let plain = counted(&sums);
+    let mut columns: Vec<(String, ArrayRef)> =
+        plain.schema().fields().iter().map(|field| field.name().clone()).zip(plain.columns().to_vec()).collect();
+    let beside = [("greatest numerators", greatest(|row| row.0)), ("greatest denominators", greatest(|row| row.1))];
+    columns.splice(5..5, beside.map(|(name, amounts)| (name.to_owned(), amounts)));
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+/// A row of which nothing is shown would say that somebody is there.
+#[test]
+fn numbers_are_judged_by_people_and_rows_without_any_are_left_out() {
+    let rows: [Amounts; 6] = [
+        (&[1_000; 3], &[1; 10]),
+        (&[1_000; 8], &[1; 10]),
+        (&[1; 7], &[1; 7]),
+        (&[1; 0], &[1; 7]),
+        (&[1; 7], &[1; 8]),
+        (&[100; 10], &[8, 1, 1, 1, 1, 1, 1, 1]),
+    ];
+    let batch = finish(&counted_with_greatest(&rows, 8), DisclosureControl::ByPeople).unwrap();
+    insta::assert_snapshot!(pretty_format_batches(&[batch]).unwrap(), @r"
+    +------------+----------------+--------------+--------+-----------+-------------+-----+
+    | measure    | interval_start | interval_end | ratio  | numerator | denominator | sex |
+    +------------+----------------+--------------+--------+-----------+-------------+-----+
+    | bp_checked | 2020-01-01     | 2020-01-31   | 0.0    | 0         | 10          |     |
+    | bp_checked | 2020-01-01     | 2020-01-31   | 1000.0 | 10000     | 10          | f   |
+    | bp_checked | 2020-01-01     | 2020-01-31   | 0.0    | 0         | 10          | f   |
+    | bp_checked | 2020-01-01     | 2020-01-31   | 100.0  | 1000      | 10          | f   |
+    +------------+----------------+--------------+--------+-----------+-------------+-----+
+    ");
+}
+
+#[test]
+fn what_cannot_be_judged_by_people_is_refused() {
+    let rows: [Amounts; 1] = [(&[1; 20], &[1; 20])];
+    let judged = |batch: &RecordBatch| finish(batch, DisclosureControl::ByPeople);
+    judged(&counted_with_greatest(&rows, 8)).unwrap();
+    for batch in [counted(&[(Some(20), Some(20))]), counted_with_greatest(&rows, 7), counted_with_greatest(&rows, 16)] {
+        assert!(matches!(judged(&batch), Err(OutputError::Mismatch { .. })));
+    }
+}
+
 #[test]
 fn it_is_on_unless_somebody_says_otherwise() {
-    assert_eq!(DisclosureControl::default(), DisclosureControl::On);
+    assert_eq!(DisclosureControl::default(), DisclosureControl::BySums);
 }
 
 #[test]
 fn a_denominator_of_null_or_below_zero_is_refused() {
     for denominator in [None, Some(-1)] {
         let batch = counted(&[(Some(1), denominator)]);
-        let error = finish(&batch, DisclosureControl::On).unwrap_err();
+        let error = finish(&batch, DisclosureControl::BySums).unwrap_err();
         assert!(matches!(error, OutputError::Value { .. }), "{error}");
     }
     let (_, other) = every_kind();
-    assert!(matches!(finish(&other, DisclosureControl::On), Err(OutputError::Mismatch { .. })));
+    assert!(matches!(finish(&other, DisclosureControl::BySums), Err(OutputError::Mismatch { .. })));
 }

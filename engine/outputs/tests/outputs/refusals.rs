@@ -1,6 +1,9 @@
 //! What a user reads when an answer cannot be written; never a value.
 
 use std::io::{self, Write};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::process::Command;
 
 use super::*;
 
@@ -86,6 +89,19 @@ fn places_that_cannot_be_written_are_named() {
     if cfg!(target_os = "linux") {
         cases.push(("where no directory can be made", "/proc/peristyle/out.csv".into()));
     }
+    for (link, target) in [("dangling.csv", "absent.csv"), ("loop.csv", "loop.csv"), ("null.csv", "/dev/null")] {
+        symlink(target, at(link)).unwrap();
+    }
+    assert!(Command::new("mkfifo").arg(at("fifo.csv")).status().unwrap().success());
+    let _socket = UnixListener::bind(at("socket.csv")).unwrap();
+    cases.extend([
+        ("a link to nothing", at("dangling.csv")),
+        ("a link to itself", at("loop.csv")),
+        ("a link to a device", at("null.csv")),
+        ("a FIFO", at("fifo.csv")),
+        ("a socket", at("socket.csv")),
+    ]);
+    let before = files_in(directory.path());
     let shown: Vec<String> = cases
         .iter()
         .map(|(case, path)| format!("{case}: {}", write(path, &[every_kind()]).unwrap_err()))
@@ -97,8 +113,13 @@ fn places_that_cannot_be_written_are_named() {
     below a file: cannot write `TMP/file/out.csv`: Not a directory (os error 20). A part of the path is a file: choose another path
     a name too long: cannot write `TMP/xx….csv`: File name too long (os error 36). Choose a shorter name
     where no directory can be made: cannot create directory `/proc/peristyle`: No such file or directory (os error 2). Create the directory, or choose another path
+    a link to nothing: output `TMP/dangling.csv` is a symbolic link that leads to no file: remove the link, or give the name of the file that is meant
+    a link to itself: output `TMP/loop.csv` is a symbolic link that leads to no file: remove the link, or give the name of the file that is meant
+    a link to a device: output `TMP/null.csv` is a device, and an answer can only replace a regular file: give another name
+    a FIFO: output `TMP/fifo.csv` is a FIFO, and an answer can only replace a regular file: give another name
+    a socket: output `TMP/socket.csv` is a socket, and an answer can only replace a regular file: give another name
     ");
-    assert_eq!(files_in(directory.path()), ["file"]);
+    assert_eq!(files_in(directory.path()), before, "nothing is removed, and nothing is left behind");
 }
 
 /// A console that takes so many bytes and then fails.

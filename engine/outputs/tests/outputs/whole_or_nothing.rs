@@ -1,5 +1,7 @@
 //! A file is whole or not there; what was there before stays until then.
 
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
 use super::*;
 
 /// A table whose second batch holds a value outside its range.
@@ -29,6 +31,14 @@ fn a_failed_write_leaves_what_was_there() {
     }
 }
 
+/// What is under way has no name; where the system has no such files, it is hidden, and its owner's alone.
+fn assert_nobody_sees(directory: &Path) {
+    for name in files_in(directory) {
+        let mode = fs::metadata(directory.join(&name)).unwrap().permissions().mode();
+        assert!(name.contains(".peristyle-partial-") && mode & 0o777 == 0o600, "{name}: {mode:o}");
+    }
+}
+
 #[test]
 fn nothing_is_seen_before_it_is_published() {
     for output in OUTPUTS {
@@ -37,11 +47,10 @@ fn nothing_is_seen_before_it_is_published() {
         let (spec, batch) = every_kind();
         let mut writer = writer(&path, &[(spec, batch.clone())]).unwrap();
         writer.write(0, &batch).unwrap();
-        let partial = files_in(directory.path());
-        let prefix = format!(".{output}.partial-{}-", std::process::id());
-        assert!(partial.len() == 1 && partial[0].starts_with(&prefix), "{partial:?}");
+        assert_nobody_sees(directory.path());
 
         let sealed = writer.seal(1).unwrap();
+        assert_nobody_sees(directory.path());
         assert!(!path.exists() && sealed.tables()[0].sha256.len() == 64, "digests are known before the file is seen");
         sealed.publish().unwrap();
         assert_eq!(files_in(directory.path()), [output]);
@@ -56,12 +65,12 @@ fn what_is_dropped_leaves_nothing() {
 
     let mut opened = writer(&output, &tables).unwrap();
     opened.write(0, &tables[0].1).unwrap();
-    assert_eq!(files_in(directory.path()).len(), 2);
+    assert_nobody_sees(directory.path());
     drop(opened);
     assert_eq!(files_in(directory.path()), [""; 0]);
 
     let sealed = writer(&output, &tables).unwrap().seal(1).unwrap();
-    assert_eq!(files_in(directory.path()).len(), 2);
+    assert_nobody_sees(directory.path());
     drop(sealed);
     assert_eq!(files_in(directory.path()), [""; 0]);
 }
@@ -76,25 +85,50 @@ fn if_one_table_cannot_be_opened_none_is_left() {
     assert_eq!(files_in(directory.path()), [""; 0]);
 }
 
-#[cfg(unix)]
 #[test]
 fn a_link_stands_for_what_it_points_to() {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("real")).unwrap();
     fs::write(directory.path().join("real/answer.csv"), "old").unwrap();
-    std::os::unix::fs::symlink("real/answer.csv", directory.path().join("out.csv")).unwrap();
+    symlink("real/answer.csv", directory.path().join("out.csv")).unwrap();
     write(&directory.path().join("out.csv"), &[every_kind()]).unwrap();
     assert!(directory.path().join("out.csv").is_symlink());
     assert!(fs::read_to_string(directory.path().join("real/answer.csv")).unwrap().starts_with("patient_id,"));
 }
 
-#[cfg(unix)]
+/// Says the permissions of `out.csv` once it is written with these.
+fn mode_when_written(directory: &Path, mode: Option<&str>) -> u32 {
+    let tables = [every_kind()];
+    let mut writer = writer_of(&directory.join("out.csv"), &tables, mode.map(|mode| mode.parse().unwrap())).unwrap();
+    writer.write(0, &tables[0].1).unwrap();
+    writer.finish().unwrap();
+    fs::metadata(directory.join("out.csv")).unwrap().permissions().mode() & 0o7777
+}
+
 #[test]
-fn a_file_has_the_permissions_of_any_new_file() {
-    use std::os::unix::fs::PermissionsExt as _;
+fn a_file_has_the_permissions_of_any_new_file_or_those_that_are_given() {
     let directory = tempfile::tempdir().unwrap();
-    let mode = |name: &str| fs::metadata(directory.path().join(name)).unwrap().permissions().mode();
-    write(&directory.path().join("out.csv"), &[every_kind()]).unwrap();
     fs::write(directory.path().join("plain"), "").unwrap();
-    assert_eq!(mode("out.csv"), mode("plain"));
+    let plain = fs::metadata(directory.path().join("plain")).unwrap().permissions().mode() & 0o7777;
+    // Each replaces the one before, whose permissions are no matter.
+    for (given, expected) in
+        [(None, plain), (Some("600"), 0o600), (Some("644"), 0o644), (Some("0666"), 0o666), (None, plain)]
+    {
+        assert_eq!(mode_when_written(directory.path(), given), expected, "{given:?}");
+    }
+}
+
+#[test]
+fn what_dead_runs_left_is_removed_from_the_folders_that_are_written_to() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir_all(directory.path().join("real")).unwrap();
+    fs::write(directory.path().join("real/out.csv"), "old").unwrap();
+    symlink("real/out.csv", directory.path().join("out.csv")).unwrap();
+    for folder in ["", "real/"] {
+        fs::write(directory.path().join(format!("{folder}.peristyle-partial-1-0-0")), "half an ans").unwrap();
+    }
+    write(&directory.path().join("out.csv"), &[every_kind()]).unwrap();
+    assert_eq!(files_in(directory.path()), [".peristyle-partial-1-0-0", "out.csv", "real/out.csv"]);
+    write(&directory.path().join("other.csv"), &[every_kind()]).unwrap();
+    assert_eq!(files_in(directory.path()), ["other.csv", "out.csv", "real/out.csv"]);
 }

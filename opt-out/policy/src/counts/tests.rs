@@ -152,7 +152,7 @@ fn policy_of_no_rule() -> Policy {
     let start = TYPE_ONE_ONLY.split_once("[type_one]").unwrap().0;
     let off = "applied = false\nbecause = \"a test\"\n";
     let rules = format!("[type_one]\n{off}[national]\n{off}[practice_activation]\n{off}");
-    policy(&format!("{start}{rules}[disclosure_control]\nlocked = true"))
+    policy(&format!("{start}{rules}[disclosure_control]\nlocked = true\njudged_by = \"people\""))
 }
 
 /// Whatever is done to the file without the key is found out.

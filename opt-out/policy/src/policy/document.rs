@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::PracticeKeyType;
+use super::{JudgedBy, PracticeKeyType};
 use crate::name::Name;
 use crate::patients::{KeyType, LetterCase};
 use crate::register::{Scalar, Taking};
@@ -24,7 +24,7 @@ pub(super) struct PolicyDocument {
     pub(super) type_one: Spanned<OptOutDocument>,
     pub(super) national: Spanned<OptOutDocument>,
     pub(super) practice_activation: Spanned<ActivationDocument>,
-    pub(super) disclosure_control: DisclosureControlDocument,
+    pub(super) disclosure_control: Spanned<DisclosureControlDocument>,
     /// By name, as the connector has them: `[link.NAME]`
     #[serde(default)]
     pub(super) link: BTreeMap<String, Spanned<LinkDocument>>,
@@ -185,6 +185,8 @@ pub(super) struct TextKeysDocument {
 pub(super) struct DisclosureControlDocument {
     /// Whether switching it off needs the permission `disable_disclosure_control`
     pub(super) locked: bool,
+    /// "people" or "sums"
+    pub(super) judged_by: Option<JudgedBy>,
 }
 
 /// `[set_aside]`.

@@ -7,13 +7,14 @@ use std::path::Path;
 use toml::Spanned;
 
 use super::document::{
-    ActivationDocument, CountsDocument, LinkDocument, OptOutDocument, PolicyDocument, RowRuleDocument, SetAsideDocument,
+    ActivationDocument, CountsDocument, DisclosureControlDocument, LinkDocument, OptOutDocument, PolicyDocument,
+    RowRuleDocument, SetAsideDocument,
 };
 use super::error::{PolicyError, PolicyFault};
 use super::load::line_at;
 use super::{
-    ActivationTerms, AppliesTo, CountsTerms, LinkTerms, OptOutTerms, Policy, PracticeKeyType, RowRule, SetAsideTerms,
-    Terms, WrittenPath,
+    ActivationTerms, AppliesTo, CountsTerms, DisclosureControlTerms, LinkTerms, OptOutTerms, Policy, PracticeKeyType,
+    RowRule, SetAsideTerms, Terms, WrittenPath,
 };
 use crate::name::Name;
 use crate::patients::{KeyType, TextComparison};
@@ -86,7 +87,7 @@ impl Examination<'_> {
         };
         let counts = counts.map(|counts| self.counts(counts)).transpose()?;
         let set_aside = set_aside.map(|terms| self.set_aside(terms)).transpose()?;
-        let disclosure_control_locked = disclosure_control.locked;
+        let disclosure_control = self.disclosure_control(disclosure_control)?;
         Ok(Policy {
             name,
             patient_key,
@@ -96,7 +97,7 @@ impl Examination<'_> {
             links,
             text_keys,
             counts,
-            disclosure_control_locked,
+            disclosure_control,
             set_aside,
         })
     }
@@ -269,6 +270,19 @@ impl Examination<'_> {
             key_file: self.written_path("counts", "key_file", key_file)?,
             reference_days: self.bounded("counts", "reference_days", reference_days, 1, DAYS_MAX)?,
         })
+    }
+
+    fn disclosure_control(
+        &self,
+        document: Spanned<DisclosureControlDocument>,
+    ) -> Result<DisclosureControlTerms, PolicyError> {
+        let span = document.span();
+        let DisclosureControlDocument { locked, judged_by } = document.into_inner();
+        let why = "state \"people\" (what 7 patients or fewer add to a number of a measure is not shown, whatever it \
+                   comes to) or \"sums\" (ehrQL's rule: a number of 7 or less is suppressed and others are rounded to the \
+                   nearest 5, however few patients it is of)";
+        let judged_by = judged_by.ok_or_else(|| self.missing(span, "disclosure_control", "judged_by", why))?;
+        Ok(DisclosureControlTerms { locked, judged_by })
     }
 
     fn set_aside(&self, document: Spanned<SetAsideDocument>) -> Result<SetAsideTerms, PolicyError> {

@@ -44,8 +44,8 @@ pub struct Policy {
     pub text_keys: TextComparison,
     /// Where the counts of late runs are kept; there wherever a rule is applied or a link is followed
     pub counts: Option<CountsTerms>,
-    /// Whether only a permission can switch disclosure control off
-    pub disclosure_control_locked: bool,
+    /// How small numbers of measures are kept from sight
+    pub disclosure_control: DisclosureControlTerms,
     /// What an emergency set-aside must have; without, none is accepted
     pub set_aside: Option<SetAsideTerms>,
 }
@@ -161,6 +161,25 @@ pub enum RowRuleError {
     },
 }
 
+/// How small numbers of measures are kept from sight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DisclosureControlTerms {
+    /// Whether only a permission can switch it off
+    pub locked: bool,
+    /// What decides whether a number is small
+    pub judged_by: JudgedBy,
+}
+
+/// What decides whether a measure's number is small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgedBy {
+    /// The patients that it counts, and how much of it one of them can be
+    People,
+    /// The number itself: ehrQL's rule
+    Sums,
+}
+
 /// Where and how the counts of late runs are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CountsTerms {
@@ -205,7 +224,7 @@ impl Policy {
             links,
             text_keys: TextComparison { trim, case },
             counts,
-            disclosure_control_locked,
+            disclosure_control: DisclosureControlTerms { locked, judged_by },
             set_aside,
         } = self;
         let mut canonical = Canonical::new("peristyle policy 1");
@@ -227,7 +246,8 @@ impl Policy {
             canonical.text(&key_file.written);
             canonical.int(i64::from(*reference_days));
         }
-        canonical.flag(*disclosure_control_locked);
+        canonical.flag(*locked);
+        canonical.flag(*judged_by == JudgedBy::People);
         canonical.flag(set_aside.is_some());
         if let Some(SetAsideTerms { longest_days, bodies, withdrawn }) = set_aside {
             canonical.int(i64::from(*longest_days));
@@ -290,6 +310,16 @@ impl Policy {
                 _ => Err(RowRuleError::Disagree { table: table.to_owned(), column: column.to_owned() }),
             },
             (CatalogueStatement::Unstated, None) => Err(RowRuleError::Unstated { table: table.to_owned() }),
+        }
+    }
+}
+
+impl JudgedBy {
+    /// How a policy writes it.
+    pub fn key(self) -> &'static str {
+        match self {
+            JudgedBy::People => "people",
+            JudgedBy::Sums => "sums",
         }
     }
 }

@@ -57,7 +57,7 @@ fn the_example_says_what_it_says() {
         ("Patient_ID", &Lists::Link { column: "person_key".to_owned() })
     );
     assert_eq!(policy.set_aside.as_ref().unwrap().bodies.len(), 2);
-    assert!(policy.disclosure_control_locked);
+    assert_eq!(policy.disclosure_control, DisclosureControlTerms { locked: true, judged_by: JudgedBy::People });
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn paths_are_from_the_policys_folder() {
 /// Every way to get it wrong: the message says where, what, and what to do.
 #[test]
 fn what_makes_no_sense_is_refused() {
-    let rest = "[disclosure_control]\nlocked = true";
+    let rest = "[disclosure_control]\nlocked = true\njudged_by = \"people\"";
     let cases = [
         ("not TOML", altered("[disclosure_control]", "[disclosure_control")),
         ("a field twice", altered("patient_key = \"int\"", "patient_key = \"int\"\npatient_key = \"int\"")),
@@ -94,7 +94,12 @@ fn what_makes_no_sense_is_refused() {
             altered("end_column = \"EndDate\"", "end_column = \"EndDate\"\nstart_column = \"StartDate\""),
         ),
         ("no rule at all", altered("[type_one]\napplied = true ", "[type_one]\n")),
-        ("a section is missing", altered("[disclosure_control]\nlocked = true ", "")),
+        (
+            "a section is missing",
+            altered("[disclosure_control]\nlocked = true ", "# ").replace("judged_by = \"people\" ", "# "),
+        ),
+        ("nobody said what is small", altered("judged_by = \"people\" ", "# ")),
+        ("small by a third way", altered("judged_by = \"people\" ", "judged_by = \"rows\" ")),
         ("not a name", altered("name = \"three-rules\" ", "name = \"three rules\" ")),
         ("not a key type", altered("patient_key = \"int\"", "patient_key = \"integer\"")),
         ("not applied, without why", altered("[type_one]\napplied = true ", "[type_one]\napplied = false ")),
@@ -297,6 +302,7 @@ fn the_digest_is_of_what_the_policy_says() {
         ("key_file = \"state/counts.key\"", "key_file = \"counts.key\""),
         ("reference_days = 31 ", "reference_days = 30 "),
         ("locked = true ", "locked = false "),
+        ("judged_by = \"people\" ", "judged_by = \"sums\" "),
         ("longest_days = 28", "longest_days = 27"),
         ("withdrawn = [\"SA-2025-004\"]", "withdrawn = []"),
         (

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use peristyle_policy::files::open_regular;
 use peristyle_policy::patients::{LetterCase, TextComparison};
-use peristyle_policy::policy::{AppliesTo, LinkTerms, RowRule, SetAsideTerms, Terms};
+use peristyle_policy::policy::{AppliesTo, DisclosureControlTerms, JudgedBy, LinkTerms, RowRule, SetAsideTerms, Terms};
 use peristyle_policy::register::{AsOf, Register, RegisterLocation, Taking};
 use peristyle_policy::set_aside::{Record, public_key_fingerprint};
 use peristyle_policy::{Name, Policy, Rule};
@@ -105,13 +105,23 @@ fn terms(policy: &Policy) -> String {
         let (file, days) = (counts.file.path.display(), counts.reference_days);
         text.push_str(&format!("\ncounts of the last {days} days: {file}\n"));
     }
-    let locked = if policy.disclosure_control_locked { "needs a permission" } else { "is free" };
-    text.push_str(&format!("switching disclosure control off: {locked}\n"));
+    text.push_str(&disclosure_control(policy.disclosure_control));
     match &policy.set_aside {
         Some(terms) => text.push_str(&set_aside(terms)),
         None => text.push_str("emergency set-asides: none is accepted\n"),
     }
     text
+}
+
+fn disclosure_control(terms: DisclosureControlTerms) -> String {
+    let judged_by = match terms.judged_by {
+        JudgedBy::People => "people: what 7 patients or fewer add is not shown, whatever it comes to",
+        JudgedBy::Sums => {
+            "sums, as in ehrQL: 7 or less is suppressed, more is rounded to 5, however few patients it is of"
+        }
+    };
+    let locked = if terms.locked { "needs a permission" } else { "is free" };
+    format!("measures are judged by {judged_by}\nswitching disclosure control off: {locked}\n")
 }
 
 fn register(register: &Register) -> Vec<String> {

@@ -331,7 +331,7 @@ mod tests {
         let off = "applied = false\nbecause = \"a test\"\n";
         let rules = format!("[type_one]\n{off}[national]\n{off}[practice_activation]\n{off}");
         let start = TYPE_ONE_ONLY.split_once("[type_one]").unwrap().0;
-        let none = format!("{start}{rules}[disclosure_control]\nlocked = true");
+        let none = format!("{start}{rules}[disclosure_control]\nlocked = true\njudged_by = \"people\"");
         assert_eq!(CountsFiles::of(&crate::fixtures::policy(&none)), None);
     }
 }

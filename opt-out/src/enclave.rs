@@ -244,7 +244,13 @@ impl Enclave {
         if let (false, Location::Table(_)) = (self.connected.is_empty(), &request.location) {
             return self.view_scan(self.giving(&request.name)?, request, predicate).await;
         }
-        let (parts, wanted) = (Arc::clone(&self.parts), request.clone());
+        let (parts, mut wanted) = (Arc::clone(&self.parts), request.clone());
+        if let (Location::Table(table), true) = (&request.location, parts.policy.is_of_people()) {
+            if parts.options.absent.tables.contains(&request.name) {
+                return Err(SourceError::TableAbsent { table: Arc::clone(&request.name) });
+            }
+            parts.options.absent.hold(table.as_ref(), &mut wanted.columns);
+        }
         let opened = match request.location {
             Location::Table(_) => tokio::task::spawn_blocking(move || {
                 let places = Places { directory: parts.directory.as_deref(), study: None };

@@ -159,6 +159,18 @@ pub enum SourceError {
     #[error("table `{table}`, {place}: has no column `{column}`, which it must have")]
     ColumnMissing { table: Arc<str>, place: Place, column: Arc<str> },
 
+    /// A column that a file does not have, and nothing says that it is absent
+    #[error(
+        "table `{table}`, {place}: has no column `{column}`; read as NULL it would say the same of everybody. Where the \
+         place does not have it, the source file may say so: `absent = [{}]`",
+        statement(table, column)
+    )]
+    ColumnLost { table: Arc<str>, place: Place, column: Arc<str> },
+
+    /// A table that is not there, as was stated of the source
+    #[error("table `{table}`: the source file says that this place does not have it (`absent`)")]
+    TableAbsent { table: Arc<str> },
+
     /// A column of another type than wanted
     #[error("table `{table}`, {place}: column `{column}` is {found}, but {} is wanted", in_words(*wanted))]
     WrongType { table: Arc<str>, place: Place, column: Arc<str>, found: String, wanted: ColumnType },
@@ -257,6 +269,12 @@ impl From<SourceError> for DataFusionError {
 
 /// Most names that a message lists.
 const NAMES_MAX: usize = 12;
+
+/// A column as source files state that it is absent, where a definition has named its table.
+fn statement(table: &str, column: &str) -> String {
+    let table = table.strip_prefix("ehrql.tables.");
+    table.map_or("…".to_owned(), |table| format!("\"{table}.{column}\""))
+}
 
 fn listed(names: &[String]) -> String {
     if names.is_empty() {

@@ -15,7 +15,7 @@ use crate::error::SourceError;
 use crate::guarded_scan::GuardedScanExec;
 use crate::policy::{ScanPermit, VerifiedPolicy};
 use crate::predicate::{ScanPredicate, pushed_down};
-use crate::request::{ColumnRequest, EnclaveOptions, TableRequest};
+use crate::request::{ColumnRequest, EnclaveOptions, IfMissing, TableRequest};
 use crate::source::{Partitions, Places, TableSource};
 
 /// A table that can be read only through its policy: making one takes a [`VerifiedPolicy`], and its rows are masked
@@ -61,7 +61,7 @@ impl GuardedTable {
             // A supplier's sentinels are no dates.
             column.raw = read.columns.get(index).and_then(|known| known.raw.clone());
             // Without the column nothing could be judged, so a file that has it not is refused.
-            read.columns.iter_mut().skip(index).take(1).for_each(|known| known.required = true);
+            read.columns.iter_mut().skip(index).take(1).for_each(|known| known.if_missing = IfMissing::Refuse);
             (column, index)
         });
         let source = Arc::new(TableSource::open(&read, places, &permit)?);

@@ -9,6 +9,7 @@
 //! What is absent: a way to a `SessionContext`, a way to a file without a permit, a permit without a policy, a policy
 //! without its check, statistics of anything below the guard, and a cell's value in any error.
 
+mod absences;
 mod arrays;
 mod bits;
 mod conform;
@@ -39,6 +40,7 @@ mod spill;
 #[cfg(test)]
 mod tests;
 
+pub use absences::Absences;
 pub use arrays::joined;
 pub use connector::{ConnectedExtract, Connector, ViewColumn, ViewError};
 pub use cores::{Core, Cores};
@@ -54,8 +56,8 @@ pub use policy::{
 };
 pub use problem::{ReadProblem, StoreProblem, StudyProblem};
 pub use request::{
-    Categories, ColumnRequest, ColumnType, EnclaveOptions, FileFormat, Location, PATIENT_ID, PatientKeyColumn,
-    RawConversion, TableActivation, TableRequest,
+    Categories, ColumnRequest, ColumnType, EnclaveOptions, FileFormat, IfMissing, Location, PATIENT_ID,
+    PatientKeyColumn, RawConversion, TableActivation, TableRequest,
 };
 pub use scan_counts::{ScanCounts, scan_counts};
 pub use source::{CsvOptions, Extract, FilePattern, LocationError, PatternError, SourceFile, StudyFiles, TableLayout};

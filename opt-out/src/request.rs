@@ -8,7 +8,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use peristyle_policy::patients::{KeyType, TextComparison};
 
+use crate::absences::Absences;
 use crate::connector::NullValue;
+use crate::error::{Place, SourceError};
 use crate::patient_ids::patient_id_type;
 use crate::source::StudyFiles;
 
@@ -75,6 +77,17 @@ pub enum Categories {
     Int(Arc<[i64]>),
 }
 
+/// What becomes of a file that lacks a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfMissing {
+    /// It is an error
+    Refuse,
+    /// It is an error, unless it is stated of the source that it has the column not: see [`Absences`](crate::Absences)
+    RefuseUnlessStated,
+    /// Its rows read as NULL
+    Null,
+}
+
 /// A column that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnRequest {
@@ -84,8 +97,8 @@ pub struct ColumnRequest {
     pub column_type: ColumnType,
     /// The values that it may have: another one is an error
     pub categories: Option<Categories>,
-    /// Whether a file without it is an error; otherwise its rows read as NULL
-    pub required: bool,
+    /// What becomes of a file that lacks it
+    pub if_missing: IfMissing,
     /// Of a supplier's raw column: how its values become those of the column. `None`: the file has them as they are
     pub raw: Option<RawConversion>,
     /// Of a `str` column whose values are keys of practices, or of a link: how they are compared. They arrive in the form
@@ -94,9 +107,19 @@ pub struct ColumnRequest {
 }
 
 impl ColumnRequest {
+    /// What is said of a file that lacks the column; `None` where its rows read as NULL.
+    pub(crate) fn missing(&self, table: &Arc<str>, place: &Place) -> Option<SourceError> {
+        let (table, place, column) = (Arc::clone(table), place.clone(), Arc::clone(&self.name));
+        match self.if_missing {
+            IfMissing::Refuse => Some(SourceError::ColumnMissing { table, place, column }),
+            IfMissing::RefuseUnlessStated => Some(SourceError::ColumnLost { table, place, column }),
+            IfMissing::Null => None,
+        }
+    }
+
     /// A column that every file must have, with its values as they are.
     pub fn of(name: Arc<str>, column_type: ColumnType) -> Self {
-        Self { name, column_type, categories: None, required: true, raw: None, key_texts: None }
+        Self { name, column_type, categories: None, if_missing: IfMissing::Refuse, raw: None, key_texts: None }
     }
 }
 
@@ -265,6 +288,8 @@ pub struct EnclaveOptions {
     pub spill_directory: Option<PathBuf>,
     /// Where the files are that a definition names
     pub study: StudyFiles,
+    /// What is stated of user-facing tables under a policy; over dummy tables any column may be missing that may be NULL
+    pub absent: Absences,
 }
 
 impl Default for EnclaveOptions {
@@ -275,6 +300,7 @@ impl Default for EnclaveOptions {
             batch_rows: 8192,
             spill_directory: None,
             study: StudyFiles::default(),
+            absent: Absences::default(),
         }
     }
 }

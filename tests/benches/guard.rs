@@ -18,8 +18,8 @@ use std::time::Instant;
 
 use futures::StreamExt;
 use peristyle_opt_out::{
-    ColumnRequest, ColumnType, Enclave, EnclaveOptions, Extract, Location, PATIENT_ID, PatientKeyColumn, PolicyRun,
-    TableActivation, TableRequest, VerifiedPolicy, read_registers,
+    ColumnRequest, ColumnType, Enclave, EnclaveOptions, Extract, IfMissing, Location, PATIENT_ID, PatientKeyColumn,
+    PolicyRun, TableActivation, TableRequest, VerifiedPolicy, read_registers,
 };
 use peristyle_policy::counts::CountsFile;
 use peristyle_policy::permissions::Permissions;
@@ -79,7 +79,7 @@ fn verified(policy: &Policy, tables: &Path) -> VerifiedPolicy {
 
 fn events() -> TableRequest {
     let column = |(name, column_type): (&str, ColumnType)| ColumnRequest {
-        required: false,
+        if_missing: IfMissing::Null,
         ..ColumnRequest::of(name.into(), column_type)
     };
     let columns =

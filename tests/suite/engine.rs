@@ -153,6 +153,7 @@ pub(crate) fn outcome_under(
         batch_rows: setup.batch_rows,
         spill_directory: None,
         study: StudyFiles { root: Some(root.to_path_buf()), kept: Vec::new() },
+        ..EnclaveOptions::default()
     };
     let run = async {
         let enclave = Enclave::open_tables(directory, policy, options).map_err(|error| error.to_string())?;

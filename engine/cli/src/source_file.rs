@@ -7,6 +7,8 @@
 //! policy = "policy.toml"
 //! ledger = "audit/ledger.jsonl"
 //!
+//! absent = ["tpp.isaric", "core.patients.date_of_death"]      # what the place does not have
+//!
 //! [tables.clinical_events]        # where its files are not clinical_events.parquet, or clinical_events/
 //! files = "events/year=*/part-*.parquet"
 //!
@@ -15,6 +17,7 @@
 //! location = "registry"
 //! ```
 
+pub(crate) mod absent;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -22,7 +25,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use peristyle_connectors::Manifest;
-use peristyle_opt_out::{ConnectedExtract, Enclave, EnclaveOptions, Extract, VerifiedPolicy};
+use peristyle_opt_out::{Absences, ConnectedExtract, Enclave, EnclaveOptions, Extract, VerifiedPolicy};
 use peristyle_policy::files::open_regular;
 use serde::Deserialize;
 use toml::Spanned;
@@ -45,6 +48,8 @@ pub(crate) struct SourceFile {
     pub(crate) connector: String,
     /// Extracts of their own that are linked to it, with how they are read
     pub(crate) linked: Vec<(String, Extract)>,
+    /// What the place does not have of user-facing tables
+    pub(crate) absent: Absences,
     /// The policy
     pub(crate) policy: PathBuf,
     /// The audit ledger
@@ -59,6 +64,7 @@ struct Document {
     location: Spanned<String>,
     policy: Spanned<PathBuf>,
     ledger: Spanned<PathBuf>,
+    absent: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
     tables: BTreeMap<Spanned<String>, TableDocument>,
     #[serde(default)]
@@ -162,10 +168,17 @@ impl SourceFile {
             }
             linked.push((read_by, extract_of(&source.location, &source.tables, folder).map_err(fault_at)?));
         }
+        if let (Some(absent), true) = (&document.absent, connector != USER_FACING) {
+            let problem = "`absent` is of tables that have the shape of the catalogue already: what a supplier's extract \
+                           does not have, its connector's manifest says (`[missing]`)";
+            return at(absent.span(), problem);
+        }
+        let absent = document.absent.as_ref().map_or(&[] as &[_], |absent| absent.get_ref());
         Ok(Self {
             extract,
             connector,
             linked,
+            absent: absent::read(absent).map_err(fault_at)?,
             policy: folder.join(document.policy.get_ref()),
             ledger: folder.join(document.ledger.get_ref()),
         })
@@ -207,6 +220,7 @@ impl SourceFile {
         policy: VerifiedPolicy,
         options: EnclaveOptions,
     ) -> Result<Enclave, Failure> {
+        let options = EnclaveOptions { absent: self.absent.clone(), ..options };
         if extracts.is_empty() {
             return Ok(Enclave::open_tables(self.extract.clone(), policy, options)?);
         }
@@ -268,6 +282,7 @@ ledger = "audit/ledger.jsonl"
             extract: Extract::from("/srv/place/tables"),
             connector: "user-facing".to_owned(),
             linked: Vec::new(),
+            absent: Absences::default(),
             policy: PathBuf::from("/etc/peristyle/policy.toml"),
             ledger: PathBuf::from("/srv/place/audit/ledger.jsonl"),
         };

@@ -11,7 +11,7 @@ use peristyle_model::catalogue::{ActivationFilter, Column, RowsFile, RowsFormat,
 use peristyle_model::graph::{Constant, InlineRows, InlineTable};
 use peristyle_model::types::Physical;
 use peristyle_opt_out::{
-    Categories, ColumnRequest, ColumnType, FileFormat, KeyType, Location, PATIENT_ID, PatientKeyColumn,
+    Categories, ColumnRequest, ColumnType, FileFormat, IfMissing, KeyType, Location, PATIENT_ID, PatientKeyColumn,
     TableActivation, TableRequest,
 };
 
@@ -91,7 +91,7 @@ fn categories(values: Option<&Arc<[Constant]>>) -> Option<Categories> {
 fn column_request(column: &Column) -> ColumnRequest {
     ColumnRequest {
         categories: categories(column.categories()),
-        required: column.is_not_null(),
+        if_missing: if column.is_not_null() { IfMissing::Refuse } else { IfMissing::Null },
         ..ColumnRequest::of(column.name.clone(), column_type(column.value_type.physical()))
     }
 }
@@ -111,7 +111,7 @@ fn file_column(file: &RowsFile, column: &Column) -> ColumnRequest {
     let told = file.columns.iter().find(|told| told.name == column.name);
     ColumnRequest {
         categories: categories(told.and_then(|told| told.categories.as_ref())),
-        required: !file.allow_missing_columns,
+        if_missing: if file.allow_missing_columns { IfMissing::Null } else { IfMissing::Refuse },
         ..column_request(column)
     }
 }

@@ -83,11 +83,11 @@ impl Looking<'_> {
             for file in self.files {
                 match type_problem(&self.wanted.name, file.as_ref(), column) {
                     Ok(()) => continue,
-                    Err(SourceError::ColumnMissing { .. }) if !column.required => report.is_missing = true,
-                    Err(error) => {
-                        report.is_missing = matches!(error, SourceError::ColumnMissing { .. });
-                        report.problem = Some(error);
+                    Err(SourceError::ColumnMissing { table, place, .. }) => {
+                        report.is_missing = true;
+                        report.problem = column.missing(&table, &place);
                     }
+                    Err(error) => report.problem = Some(error),
                 }
                 break;
             }

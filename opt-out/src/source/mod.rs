@@ -314,9 +314,10 @@ impl ColumnIndices {
         let mut columns = Vec::with_capacity(request.columns.len());
         for column in &request.columns {
             let index = index_of.get(column.name.as_bytes()).copied();
-            if index.is_none() && column.required {
-                let column = Arc::clone(&column.name);
-                return Err(SourceError::ColumnMissing { table: table(), place: place.clone(), column });
+            if index.is_none()
+                && let Some(missing) = column.missing(&request.name, place)
+            {
+                return Err(missing);
             }
             columns.push(index);
         }

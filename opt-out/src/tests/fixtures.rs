@@ -20,7 +20,7 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::WriterProperties;
 
 use crate::{
-    Categories, ColumnRequest, ColumnType, Enclave, EnclaveOptions, FileFormat, Location, PatientKeyColumn,
+    Categories, ColumnRequest, ColumnType, Enclave, EnclaveOptions, FileFormat, IfMissing, Location, PatientKeyColumn,
     SourceError, StudyFiles, TableActivation, TableRequest, VerifiedPolicy,
 };
 
@@ -175,8 +175,8 @@ pub(super) fn one_row(columns: &str) -> TableRequest {
 
 fn column(written: &str) -> ColumnRequest {
     let (name, kind) = written.split_once(':').unwrap();
-    let required = kind.ends_with('!');
-    ColumnRequest { required, ..ColumnRequest::of(name.into(), column_type(kind.trim_end_matches('!'))) }
+    let if_missing = if kind.ends_with('!') { IfMissing::Refuse } else { IfMissing::Null };
+    ColumnRequest { if_missing, ..ColumnRequest::of(name.into(), column_type(kind.trim_end_matches('!'))) }
 }
 
 fn column_type(kind: &str) -> ColumnType {

@@ -257,7 +257,7 @@ fn runs_stumble_over_what_they_need_and_over_nothing_else() {
             assert_eq!(run.status, Some(status), "{title}: {run:?}");
             if status != 0 {
                 assert!(!run.stderr.contains(MARKER), "{run:?}");
-                text += &format!("{title}\n{}\n", sandbox.transcript(&run));
+                text += &format!("{title}\n{}\n", place::transcript(&sandbox, &run));
             }
         }
     }
@@ -267,6 +267,9 @@ fn runs_stumble_over_what_they_need_and_over_nothing_else() {
 #[test]
 fn tables_of_the_catalogue_s_shape_as_text_and_as_json() {
     let sandbox = place::place();
+    let absent = "absent = [\"core.patients.date_of_death\", \"emis.patients\", \"core.clinical_events.snomedct_code\", \
+                  \"tpp.clinical_events.consultation_id\", \"tpp.clinical_events.ctv3_code\"]";
+    sandbox.write("source.toml", format!("{}{absent}\n", place::SOURCE));
     let run = sandbox.run("source check source.toml");
     let mut text = place::transcript(&sandbox, &run);
     let run = sandbox.run("source check source.toml --json");

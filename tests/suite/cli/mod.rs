@@ -8,6 +8,7 @@ mod governed;
 mod interruptions;
 mod layouts;
 mod linked;
+mod missing_columns;
 mod mistaken;
 mod outputs;
 pub(crate) mod place;
@@ -18,7 +19,6 @@ mod sandbox;
 mod sources;
 mod stores;
 mod study_files;
-
 mod two_sources;
 pub(crate) mod under_way;
 

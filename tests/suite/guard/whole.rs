@@ -1,7 +1,7 @@
 //! The whole program, as a researcher meets it: output files, stdout, stderr and exit status of runs over all rows, and
 //! over rows from which those that are left out were deleted, are the same bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use proptest::prelude::*;
@@ -10,6 +10,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::cells::{Cell, parse_date};
 use crate::cli::Sandbox;
+use crate::engine;
 use crate::files::{Format, Layout, RowOrder};
 use crate::property::choices::Choices;
 use crate::spec;
@@ -23,6 +24,8 @@ use super::registers::{RowRule, Rules, many, rules};
 const MODULE: &str = "ehrql.tables.core";
 /// Those of the tables, and two whom only registers and inline tables know.
 const PATIENTS: [i64; 14] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 40_000_000_001, -12, 99, 98];
+/// Nobody whom a table or a register knows: a definition may name them all the same.
+const NOBODY: std::ops::Range<i64> = 50_000..50_005;
 /// More of the tables, so that there is something to show where measures are judged by people.
 const MORE_PATIENTS: std::ops::Range<i64> = 1_000..1_030;
 const PRACTICES: [i64; 5] = [10, 11, 12, 13, 14];
@@ -47,14 +50,9 @@ events medications
   patient | date:date | dmd_code:DMDCode
 events practice_registrations
   patient | start_date:date | end_date:date | practice_pseudo_id:int
-inline named
-  patient | kept:bool | weight:int
-  1 | T | 1
-  2 | F | 0
-  3 | T | 9223372036854775807
-  5 | | -3
-  98 | T | 7
 ";
+/// The folder of the definitions' own files.
+const STUDY: &str = "study";
 
 const POPULATIONS: [&str; 8] = [
     "patients.exists_for_patient()",
@@ -68,7 +66,7 @@ const POPULATIONS: [&str; 8] = [
 ];
 
 /// Some of them cannot be computed for every patient: overflow, the end of the calendar, a sum that is infinite.
-const VARIABLES: [&str; 32] = [
+const VARIABLES: [&str; 33] = [
     "patients.date_of_birth.year",
     "patients.sex",
     "clinical_events.count_for_patient()",
@@ -99,6 +97,7 @@ const VARIABLES: [&str; 32] = [
     "practice_registrations.sort_by(start_date).last_for_patient().practice_pseudo_id",
     "practice_registrations.practice_pseudo_id.sum_for_patient() * 1000000000000000",
     "named.weight + clinical_events.count_for_patient()",
+    "case(when named.exists_for_patient() then named.kept)",
     "(patients.date_of_death - patients.date_of_birth).years",
     "case(when patients.sex == \"male\" then 1, when clinical_events.exists_for_patient() then 2, otherwise 3)",
 ];
@@ -112,7 +111,7 @@ const COLUMNS: [&str; 6] = [
     "1.0 / clinical_events.numeric_value",
 ];
 
-const NUMERATORS: [&str; 9] = [
+const NUMERATORS: [&str; 11] = [
     "clinical_events.where(date >= INTERVAL.start_date and date <= INTERVAL.end_date).exists_for_patient()",
     "clinical_events.where(date <= INTERVAL.end_date).count_for_patient()",
     "clinical_events.where(numeric_value == 66.0).exists_for_patient()",
@@ -123,9 +122,13 @@ const NUMERATORS: [&str; 9] = [
     "clinical_events.where(numeric_value == 66.0).exists_for_patient().as_int() * 100000 + 1",
     "patients.date_of_birth.year * 10",
     "1 - clinical_events.count_for_patient() * 7",
+    // Of those whom the definition brings.
+    "named.exists_for_patient()",
+    "case(when named.kept then 1000, otherwise 0)",
 ];
 
-const GROUPS: [&str; 3] = ["patients.sex", "patients.date_of_birth.year", "clinical_events.count_for_patient()"];
+const GROUPS: [&str; 4] =
+    ["named.kept", "patients.sex", "patients.date_of_birth.year", "clinical_events.count_for_patient()"];
 
 /// What a researcher can see of a run.
 #[derive(Debug, PartialEq)]
@@ -136,8 +139,26 @@ struct Seen {
     files: BTreeMap<String, Vec<u8>>,
 }
 
-fn definition(choices: &mut Choices<'_>) -> (&'static str, String) {
+/// Rows that a definition brings, itself or in a file: of patients of the tables and the registers, and of nobody.
+fn brought(choices: &mut Choices<'_>, number: usize) -> String {
+    let file = if choices.one_in(2) { format!(" brought-{number}.csv") } else { String::new() };
+    let mut text = format!("inline named{file}\n  patient | kept:bool | weight:int\n");
+    let everybody: Vec<i64> = PATIENTS.into_iter().chain(MORE_PATIENTS).chain(NOBODY).collect();
+    let mut patients = BTreeSet::new();
+    for _ in 0..1 + choices.below(12) {
+        patients.insert(if choices.one_in(2) { choices.of(&PATIENTS) } else { choices.of(&everybody) });
+    }
+    for patient in patients {
+        let kept = choices.of(&["T", "T", "F", ""]);
+        let weight = choices.of(&["1", "0", "-3", "7", "9223372036854775807", ""]);
+        text += &format!("  {patient} | {kept} | {weight}\n");
+    }
+    text
+}
+
+fn definition(choices: &mut Choices<'_>, number: usize) -> (&'static str, String) {
     let mut text = TABLES.to_owned();
+    text += &brought(choices, number);
     if choices.one_in(3) {
         for number in 0..1 + choices.below(2) {
             text += &format!(
@@ -164,7 +185,6 @@ fn tables(choices: &mut Choices<'_>, rules: &Rules, layout: &mut Layout) -> Vec<
     let numbers = many(choices);
     let choices = &mut Choices::new(&numbers);
     let (_, mut tables) = spec::study(&format!("{TABLES}population = patients.exists_for_patient()\n"), MODULE);
-    tables.retain(|table| table.name != "named");
     let is_text = matches!(layout.format, Format::Csv | Format::CsvGz);
     for table in &mut tables {
         table.rows.clear();
@@ -239,7 +259,8 @@ fn run(sandbox: &Sandbox, command: &str, definition: usize, flags: &str, permiss
         fs::remove_dir_all(sandbox.path("out")).expect("a folder");
     }
     let line = format!(
-        "{command} definition-{definition}.json --source source.toml --project flu --permissions {permissions} {flags}"
+        "{command} definition-{definition}.json --source source.toml --root {STUDY} --project flu \
+         --permissions {permissions} {flags}"
     );
     let run = sandbox.run(&line);
     let mut files = BTreeMap::new();
@@ -248,7 +269,9 @@ fn run(sandbox: &Sandbox, command: &str, definition: usize, flags: &str, permiss
             files.insert(name.clone(), fs::read(sandbox.path(&format!("out/{name}"))).expect("a file"));
         }
     }
-    Seen { status: run.status, stdout: run.stdout, stderr: run.stderr, files }
+    // Each run has its own head of the ledger, whatever it read. Nobody without the key can tell what it is of.
+    let stderr = run.stderr.lines().filter(|line| !line.contains("head")).map(|line| format!("{line}\n")).collect();
+    Seen { status: run.status, stdout: run.stdout, stderr, files }
 }
 
 /// One set of registers and tables, and the definitions that are asked of it. How many runs answered.
@@ -272,6 +295,7 @@ fn compare(choices: &mut Choices<'_>) -> usize {
     rules.write(&sandbox.path("registers"));
     fs::create_dir_all(sandbox.path("state")).expect("a folder");
     fs::create_dir_all(sandbox.path("tables")).expect("a folder");
+    fs::create_dir_all(sandbox.path(STUDY)).expect("a folder");
     let has_registers = rules.type_one.is_some() || rules.national.is_some() || rules.activation.is_some();
     if has_registers {
         let begun = sandbox.run("policy begin source.toml --by tester");
@@ -282,8 +306,11 @@ fn compare(choices: &mut Choices<'_>) -> usize {
     for number in 0..DEFINITIONS as usize {
         let numbers = many(choices);
         let choices = &mut Choices::new(&numbers);
-        let (command, text) = definition(choices);
-        sandbox.write(&format!("definition-{number}.json"), spec::study(&text, MODULE).0.to_string());
+        let (command, text) = definition(choices, number);
+        let (document, tables) = spec::study(&text, MODULE);
+        sandbox.write(&format!("definition-{number}.json"), document.to_string());
+        let brought = tables.iter().find(|table| table.name == "named").expect("what the definition brings");
+        engine::write_file(brought, &sandbox.path(&format!("{STUDY}/brought-{number}.csv")));
         let flags = format!(
             "--output out/:{} --log-format {} --threads {} --block-rows {} --block-patients {}",
             choices.of(&["csv", "arrow", "parquet", "csv.gz"]),

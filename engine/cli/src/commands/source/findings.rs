@@ -18,6 +18,8 @@ const ALIKE_MAX: usize = 2;
 pub(super) struct Findings {
     pub(super) tables: Vec<TableFinding>,
     pub(super) user_facing: Vec<UserFacing>,
+    /// What the source file says that the place does not have, as it says it
+    pub(super) stated_absent: Vec<String>,
     /// Files and folders that no table is in
     pub(super) unread: Vec<String>,
     /// What a study could stumble over

@@ -20,6 +20,7 @@ pub(super) fn of(checked: &Checked<'_>) -> String {
         "ok": errors.is_empty(),
         "tables": findings.tables.iter().map(table).collect::<Vec<_>>(),
         "not_read": findings.unread,
+        "stated_absent": findings.stated_absent,
         "user_facing": findings.user_facing.iter().map(user_facing).collect::<Vec<_>>(),
         "policy": checked.policy.ok().map(|policy| json!({
             "name": policy.name.as_str(),

@@ -64,6 +64,10 @@ fn tables(checked: &Checked<'_>) -> String {
     if !absent.is_empty() {
         text.push_str(&format!("\nnot there, and read as empty: {}\n", absent.join(", ")));
     }
+    if !checked.findings.stated_absent.is_empty() {
+        let stated = checked.findings.stated_absent.join(", ");
+        text.push_str(&format!("\nnot there, as the source file says: {stated}\n"));
+    }
     if !extra.is_empty() {
         text.push_str(&format!("\ncolumns that are never read\n{}", extra.concat()));
     }

@@ -72,7 +72,7 @@ fn what_is_left_out_leaves_no_trace() {
         let line = format!("{line} --permissions [\"event_level_data\"]");
         let run = sandbox.run(&line);
         let files: Vec<String> = sandbox.list("out").iter().map(|name| sandbox.read(&format!("out/{name}"))).collect();
-        (run.status, run.stdout, run.stderr, files)
+        (run.status, run.told(), run.stdout, files)
     };
     for (definition, command) in
         [("dataset", "generate-dataset"), ("events", "generate-dataset"), ("measures", "generate-measures")]

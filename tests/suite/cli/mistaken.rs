@@ -129,7 +129,7 @@ fn no_marker_where_records_stand_in_for_another_file() {
     let unrecorded = format!("{RUN} --threads 2");
     check("for a source file", &unrecorded, 13, |sandbox| sandbox.write("source.toml", RECORDS));
     check("for the counts", RUN, 14, |sandbox| sandbox.write("state/counts.json", RECORDS));
-    check("for the counts' key", RUN, 14, |sandbox| sandbox.write("state/counts.key", RECORDS));
+    check("for the counts' key", RUN, 16, |sandbox| sandbox.write("state/counts.key", RECORDS));
     check("for the ledger", RUN, 16, |sandbox| sandbox.write("ledger.jsonl", RECORDS));
     check("for a ledger to verify", "audit verify records", 16, |sandbox| sandbox.write("records", RECORDS));
     check("for a ledger to show", "audit show records", 16, |sandbox| sandbox.write("records", RECORDS));

@@ -163,20 +163,27 @@ fn tampering_with_a_ledger_is_found() {
 }
 
 #[test]
-fn a_head_that_was_noted_finds_a_ledger_that_was_written_anew() {
+fn a_head_that_was_noted_finds_what_was_put_back_together_with_the_counts() {
+    const KEPT: [&str; 3] = ["ledger.jsonl", "ledger.jsonl.anchor", "state/counts.json"];
     let sandbox = with_runs();
+    let before = KEPT.map(|name| sandbox.read(name));
+    assert_eq!(sandbox.run(RUN).status, Some(0));
     let verified = sandbox.run("audit verify ledger.jsonl");
     assert_eq!(verified.status, Some(0), "{verified:?}");
     let head = verified.stdout.lines().find_map(|line| line.strip_prefix("head: ")).expect("a head").to_owned();
     let held = sandbox.run(&format!("audit verify ledger.jsonl --head {head}"));
     assert_eq!(held.status, Some(0), "{held:?}");
     for name in ["ledger.jsonl", "ledger.jsonl.anchor"] {
-        fs::remove_file(sandbox.path(name)).expect("a file");
+        fs::rename(sandbox.path(name), sandbox.path(&format!("{name}.aside"))).expect("a file");
     }
-    assert_eq!(sandbox.run(RUN).status, Some(0));
+    let without = sandbox.run(RUN);
+    for (name, text) in KEPT.iter().zip(before) {
+        sandbox.write(name, text);
+    }
+    assert_eq!(sandbox.run(RUN).status, Some(0), "nothing here knows of a later record");
     let anew = sandbox.run(&format!("audit verify ledger.jsonl --head {head}"));
     let not_a_head = sandbox.run("audit verify ledger.jsonl --head 7");
-    let text = [verified, held, anew, not_a_head].map(|run| transcript(&sandbox, &run)).join("\n");
+    let text = [verified, held, without, anew, not_a_head].map(|run| transcript(&sandbox, &run)).join("\n");
     insta::assert_snapshot!(text);
 }
 

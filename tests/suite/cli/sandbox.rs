@@ -20,6 +20,14 @@ pub(crate) struct Run {
     pub(crate) stderr: String,
 }
 
+impl Run {
+    /// What a researcher may learn by stderr: all but the ledger's head, which each run has its own of, whatever it read.
+    pub(crate) fn told(&self) -> String {
+        let is_head = |line: &&str| line.contains(" head=") || line.contains("\"head\":");
+        self.stderr.lines().filter(|line| !is_head(line)).map(|line| format!("{line}\n")).collect()
+    }
+}
+
 /// The binary that `cargo test` has built beside this one.
 pub(crate) fn binary() -> PathBuf {
     let own = std::env::current_exe().expect("this test is a file");

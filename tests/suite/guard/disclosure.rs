@@ -139,7 +139,7 @@ fn one_patient_makes_no_difference() {
     let sandbox = place(false);
     let seen = |measures| {
         let run = ask(&sandbox, measures, "");
-        (run.status, run.stdout, run.stderr, sandbox.read("out.csv"))
+        (run.status, run.told(), run.stdout, sandbox.read("out.csv"))
     };
     for (title, measures) in ATTACKS {
         lay_down(&sandbox, "1901-01-01", false);
@@ -176,11 +176,11 @@ fn what_cannot_be_computed_is_told_in_one_wording() {
         .map(|measures| {
             let run = ask(&sandbox, measures, "");
             assert!(!sandbox.path("out.csv").exists());
-            (run.status, run.stdout, run.stderr, outcome(&sandbox))
+            (run.status, run.told(), run.stdout, outcome(&sandbox))
         })
         .collect();
     assert!(told.iter().all(|other| *other == told[0]), "{told:#?}");
-    let (status, stdout, stderr, recorded) = &told[0];
+    let (status, stderr, stdout, recorded) = &told[0];
     assert_eq!((*status, stdout.as_str()), (Some(10), ""));
     assert_eq!(recorded, "failed measure_not_computable 10");
     insta::assert_snapshot!(stderr, @"error: a value that the measures need cannot be computed for at least one patient, or a total does not fit 64 bits. Under this policy the message does not say which: run the definition over dummy tables that hold such values to find it, and restrict its inputs, for example with a filter on plausible values");

@@ -32,6 +32,7 @@ mod problem;
 mod processors;
 mod request;
 mod scan_counts;
+mod scan_text;
 mod session;
 mod sort_memory;
 mod source;
@@ -58,4 +59,5 @@ pub use request::{
     RawConversion, TableActivation, TableRequest,
 };
 pub use scan_counts::{ScanCounts, scan_counts};
+pub use scan_text::scans_without_files;
 pub use source::{CsvOptions, Extract, FilePattern, LocationError, PatternError, SourceFile, StudyFiles, TableLayout};

@@ -45,7 +45,9 @@ pub use connector::{ConnectedExtract, Connector, ViewColumn, ViewError};
 pub use cores::{Core, Cores};
 pub use enclave::Enclave;
 pub use error::{Place, SourceError, ValueProblem};
-pub use examine::{ColumnReport, FoundTable, Month, Months, TableReport, ViewNeeds, WantedTable, examine};
+pub use examine::{
+    ColumnReport, FoundTable, IdentifierShape, Month, Months, TableReport, ViewNeeds, WantedTable, examine,
+};
 pub use guarded_table::GuardedTable;
 pub use patient_ids::{PatientId, PatientIds, patient_id_type};
 pub use peristyle_policy::patients::{KeyType, PatientKey};

@@ -86,7 +86,6 @@ impl Examination<'_> {
         } else if let Some(identifier) = named_in(name, class, column_type) {
             let (table, column, class) = (table.to_owned(), name.to_owned(), class_name(class));
             self.at(place, Fault::Identifier { table, column, class, identifier });
-            return None;
         }
         let mut null_values = Vec::new();
         for value in &document.null_values {

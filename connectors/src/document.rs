@@ -118,4 +118,6 @@ pub(crate) struct ColumnDocument {
     pub(crate) column_type: Spanned<String>,
     #[serde(default)]
     pub(crate) null_values: Vec<Spanned<Value>>,
+    /// Why its values identify nobody, though its name or their shape says otherwise
+    pub(crate) reviewed: Option<Spanned<String>>,
 }

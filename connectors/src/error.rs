@@ -157,6 +157,18 @@ pub enum Fault {
     /// A class whose values are of another kind
     #[error("`{column}` of [raw.{table}] cannot be a {class} of type {found}: a {class} is {fit}")]
     ClassType { table: String, column: String, class: &'static str, found: String, fit: &'static str },
+    /// A name that speaks of a person's identifier
+    #[error(
+        "`{column}` of [raw.{table}] is named like something that identifies a person (`{identifier}`), and a {class} may be \
+             shown: remove it, or, where its values identify nobody, say why in `reviewed = \"WHY\"` of the column"
+    )]
+    Identifier { table: String, column: String, class: &'static str, identifier: &'static str },
+    /// Nothing that a reader could weigh
+    #[error(
+        "`reviewed` of `{column}` of [raw.{table}] must be one line of 1 to 200 characters: say why the column's values \
+             identify nobody"
+    )]
+    Reviewed { table: String, column: String },
     /// A value that the column cannot have
     #[error("`null_values` of `{column}` of [raw.{table}]: {why}")]
     NullValue { table: String, column: String, why: &'static str },

@@ -24,6 +24,9 @@ pub struct Manifest {
     pub modules: Vec<Arc<str>>,
     /// Tables of the extract that a policy may read as registers
     pub registers: BTreeMap<RegisterUse, Arc<str>>,
+    /// Columns of which a person says that their values identify nobody, though name or shape says otherwise: by raw table,
+    /// column, and why
+    pub reviewed: BTreeMap<Arc<str>, BTreeMap<Arc<str>, String>>,
 }
 
 /// What a register is for.

@@ -69,6 +69,14 @@ impl GuardedScanExec {
     pub(crate) fn table(&self) -> &Arc<str> {
         &self.task.source.table
     }
+
+    /// The columns and rows that the plan asks for, which no row of the table changes.
+    pub(crate) fn wanted(&self) -> String {
+        let schema = self.schema();
+        let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let predicate = self.task.predicate.as_ref().map(|predicate| format!(", predicate={predicate}"));
+        format!("columns=[{}]{}", columns.join(", "), predicate.unwrap_or_default())
+    }
 }
 
 /// The order of a table's rows: ascending by patient. (There are no NULLs to come first or last.)
@@ -155,12 +163,7 @@ impl DisplayAs for GuardedScanExec {
                 Some(more) => write!(f, " and {more} more]")?,
             }
         }
-        let schema = self.schema();
-        let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        write!(f, ", columns=[{}]", columns.join(", "))?;
-        if let Some(predicate) = &self.task.predicate {
-            write!(f, ", predicate={predicate}")?;
-        }
+        write!(f, ", {}", self.wanted())?;
         let key = source.patient_key.as_ref().filter(|_| self.partitions.ordered);
         let order = key.map_or("none", |key| &key.delivered_as);
         write!(f, ", order={order}, partitions={}", self.partitions.segments.len())

@@ -33,6 +33,7 @@ mod problem;
 mod processors;
 mod request;
 mod scan_counts;
+mod scan_text;
 mod session;
 mod sort_memory;
 mod source;
@@ -46,7 +47,9 @@ pub use connector::{ConnectedExtract, Connector, ViewColumn, ViewError};
 pub use cores::{Core, Cores};
 pub use enclave::Enclave;
 pub use error::{Place, SourceError, ValueProblem};
-pub use examine::{ColumnReport, FoundTable, Month, Months, TableReport, ViewNeeds, WantedTable, examine};
+pub use examine::{
+    ColumnReport, FoundTable, IdentifierShape, Month, Months, TableReport, ViewNeeds, WantedTable, examine,
+};
 pub use guarded_table::GuardedTable;
 pub use patient_ids::{PatientId, PatientIds, patient_id_type};
 pub use peristyle_policy::patients::{KeyType, PatientKey};
@@ -60,4 +63,5 @@ pub use request::{
     PatientKeyColumn, RawConversion, TableActivation, TableRequest,
 };
 pub use scan_counts::{ScanCounts, scan_counts};
+pub use scan_text::scans_without_files;
 pub use source::{CsvOptions, Extract, FilePattern, LocationError, PatternError, SourceFile, StudyFiles, TableLayout};

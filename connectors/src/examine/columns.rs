@@ -6,6 +6,7 @@ use peristyle_opt_out::connector::{ColumnClass, NullValue, RawColumnSpec, RawTyp
 use peristyle_policy::Day;
 use toml::{Spanned, Value};
 
+use super::identifiers::named_in;
 use super::{Examination, each, is_raw_name};
 use crate::document::{ColumnDocument, Named};
 use crate::error::Fault;
@@ -21,6 +22,13 @@ const TYPES: [(&str, RawType); 6] = [
     ("date", RawType::Date),
     ("bytes16", RawType::Bytes16),
 ];
+
+const REVIEWED_CHARS_MAX: usize = 200;
+
+/// What would break a line, or not be seen in it.
+fn is_unseen(character: char) -> bool {
+    character != '\'' && character != '"' && character != '\\' && character.escape_debug().len() > 1
+}
 
 /// A type as manifests write it.
 pub(crate) fn type_name(of: RawType) -> &'static str {
@@ -73,6 +81,12 @@ impl Examination<'_> {
             self.at(document.class.span(), fault);
             return None;
         }
+        if let Some(reviewed) = &document.reviewed {
+            self.reviewed(table, name, reviewed);
+        } else if let Some(identifier) = named_in(name, class, column_type) {
+            let (table, column, class) = (table.to_owned(), name.to_owned(), class_name(class));
+            self.at(place, Fault::Identifier { table, column, class, identifier });
+        }
         let mut null_values = Vec::new();
         for value in &document.null_values {
             match null_value(column_type, value.get_ref()) {
@@ -84,6 +98,16 @@ impl Examination<'_> {
             }
         }
         Some(RawColumnSpec { name: name.into(), class, column_type, null_values })
+    }
+
+    /// What a person says of a column, for those who check the connector to read.
+    fn reviewed(&mut self, table: &str, column: &str, reviewed: &Spanned<String>) {
+        let why = reviewed.get_ref().trim();
+        if (1..=REVIEWED_CHARS_MAX).contains(&why.chars().count()) && !why.contains(is_unseen) {
+            self.reviewed.entry(table.into()).or_default().insert(column.into(), why.to_owned());
+        } else {
+            self.at(reviewed.span(), Fault::Reviewed { table: table.to_owned(), column: column.to_owned() });
+        }
     }
 
     fn class(&mut self, table: &str, column: &str, class: &Spanned<String>) -> Option<ColumnClass> {

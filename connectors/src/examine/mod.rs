@@ -1,6 +1,7 @@
 //! What a manifest's fields and the views beside it may be together. All that is wrong is found, not only the first of it.
 
 mod columns;
+mod identifiers;
 mod links;
 mod tables;
 mod views;
@@ -28,12 +29,13 @@ const RAW_NAME_CHARS_MAX: usize = 200;
 pub(crate) struct Examination<'f> {
     folder: &'f Folder,
     problems: Vec<Problem>,
+    reviewed: BTreeMap<Arc<str>, BTreeMap<Arc<str>, String>>,
 }
 
 impl<'f> Examination<'f> {
     /// Of a folder, in which something may be known to be wrong already.
     pub(crate) fn of(folder: &'f Folder, problems: Vec<Problem>) -> Self {
-        Examination { folder, problems }
+        Examination { folder, problems, reviewed: BTreeMap::new() }
     }
 
     /// The manifest, or all that is wrong, by file and line.
@@ -71,6 +73,7 @@ impl<'f> Examination<'f> {
             },
             modules: modules.into_keys().map(Arc::from).collect(),
             registers,
+            reviewed: self.reviewed,
         })
     }
 

@@ -4,7 +4,7 @@ use super::fixtures::{Clinic, EVENTS, PATIENTS};
 use crate::folder::FILE_BYTES_MAX;
 
 /// One line of the manifest for another, and what is said then.
-const ALTERED: [(&str, &str, &str); 59] = [
+const ALTERED: [(&str, &str, &str); 70] = [
     ("another version", "peristyle_connector = 1", "peristyle_connector = 2"),
     ("not TOML", "patient_key = \"int\"", "patient_key = int"),
     ("an unknown field", "patient_key = \"int\"", "patient_key = \"int\"\npatient_kye = 1"),
@@ -108,11 +108,54 @@ const ALTERED: [(&str, &str, &str); 59] = [
         "reference = true",
         "linked = { by = \"x\", column = \"finding\" }\nactivation = \"not applied\"\n[link.x]\ntable = \"people\"\ncolumn = \"pseudonym\"\npatients = \"many\"",
     ),
+    ("an NHS number for a code", "finding = { class = \"code\"", "NHSNumber = { class = \"code\""),
+    ("a name for a category", "sex = { class = \"category\"", "patient_name = { class = \"category\""),
+    ("a date of birth for a code", "finding = { class = \"code\"", "DateOfBirth = { class = \"code\""),
+    ("an e-mail address for a key", "pseudonym = {", "eMail = {"),
+    ("a telephone number for a number", "visit = { class = \"link_key\"", "home_tel = { class = \"number\""),
+    (
+        "a review that says nothing",
+        "finding = { class = \"code\", type = \"str\" }",
+        "finding = { class = \"code\", type = \"str\", reviewed = \" \" }",
+    ),
+    (
+        "a review of two lines",
+        "finding = { class = \"code\", type = \"str\" }",
+        "finding = { class = \"code\", type = \"str\", reviewed = \"a\\nb\" }",
+    ),
+    (
+        "a review that is not seen",
+        "finding = { class = \"code\", type = \"str\" }",
+        "finding = { class = \"code\", type = \"str\", reviewed = \"a\\u202Eb\" }",
+    ),
+    (
+        "a review that is no text",
+        "finding = { class = \"code\", type = \"str\" }",
+        "finding = { class = \"code\", type = \"str\", reviewed = true }",
+    ),
+    (
+        "a postcode for a date",
+        "died = { class = \"date\", type = \"date\" }",
+        "post_code = { class = \"date\", type = \"str\" }",
+    ),
+    ("an address for a code", "finding = { class = \"code\"", "home_address_line1 = { class = \"code\""),
 ];
 
 #[test]
 fn the_clinic_passes() {
     assert_eq!(Clinic::new().problems(), "");
+}
+
+/// A review lets a column pass, and is there for who checks the connector to read.
+#[test]
+fn a_reviewed_column_passes() {
+    let reviewed =
+        "NHSNumber = { class = \"code\", type = \"str\", reviewed = \" a pseudonym of the clinic's \" }\nfinding = {";
+    let manifest =
+        Clinic::new().altered("finding = {", reviewed).load().unwrap_or_else(|problems| panic!("{problems}"));
+    let why: Vec<_> =
+        manifest.reviewed.iter().flat_map(|(table, columns)| columns.iter().map(|c| (&**table, c))).collect();
+    assert_eq!(why, [("visits", (&"NHSNumber".into(), &"a pseudonym of the clinic's".to_owned()))]);
 }
 
 #[test]

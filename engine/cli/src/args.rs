@@ -73,7 +73,12 @@ pub(crate) enum Command {
 impl Command {
     /// Whether the command itself tells its user how it goes, so that logs would only repeat it.
     pub(crate) fn talks(&self) -> bool {
-        !matches!(self, Command::GenerateDataset(_) | Command::GenerateMeasures(_))
+        match self {
+            Command::GenerateDataset(_) | Command::GenerateMeasures(_) => false,
+            // Its record's head is in the log alone.
+            Command::Explain(command) => command.source.source.is_none(),
+            _ => true,
+        }
     }
 
     /// Whether the command reads real records. What it says then must not differ by what is hidden, nor tell how long
@@ -201,6 +206,8 @@ mod tests {
             "peristyle generate-dataset a.json --source s.toml --project 9",
             "peristyle generate-dataset a.json --dummy-tables d --project p",
             "peristyle generate-dataset a.json --dummy-tables d --set-aside r.json",
+            "peristyle explain a.json --source s.toml --project p --analyze",
+            "peristyle explain a.json --analyze",
             "peristyle generate-dataset a.json --dummy-tables d --output-mode 640",
             "peristyle generate-dataset a.json --dummy-tables d --output o.csv --output-mode 777",
             "peristyle policy begin s.toml",

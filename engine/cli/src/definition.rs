@@ -3,18 +3,24 @@
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus as ProcessStatus, Stdio};
 
 use peristyle_model::{Catalogue, Dataset, Definition, Limits, Measure};
 use peristyle_policy::files::open_regular;
 
+use crate::author;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
+use crate::logging::LogFormat;
 use crate::settings::Settings;
 
-/// Reads and checks a definition; `parameters` go to its Python code.
+/// Reads and checks a definition over tables of people who do not exist. Python is serialised by the `ehrql` command, which
+/// runs the author's code with the rights of this process; `parameters` go to it.
 pub(crate) fn load(path: &Path, parameters: &[OsString], settings: &Settings) -> Result<Definition, Failure> {
-    parse(&document(path, parameters, settings)?)
+    if is_python(path) {
+        return parse(&serialised(path, parameters, settings, &Limits::default())?);
+    }
+    parse(&document(path, parameters)?)
 }
 
 /// Checks a document.
@@ -22,11 +28,17 @@ pub(crate) fn parse(document: &[u8]) -> Result<Definition, Failure> {
     Ok(Definition::parse(document, Catalogue::builtin(), &Limits::default())?)
 }
 
-/// Reads a definition's document, or has Python make it.
-pub(crate) fn document(path: &Path, parameters: &[OsString], settings: &Settings) -> Result<Vec<u8>, Failure> {
+/// Reads the document of a definition. Python is refused before it is looked at: this is the one way under a policy, where
+/// nothing of a study's own code runs with the engine's rights.
+pub(crate) fn document(path: &Path, parameters: &[OsString]) -> Result<Vec<u8>, Failure> {
     let limits = &Limits::default();
-    let is_python = path.extension().is_some_and(|ending| ending == "py");
-    if !is_python && !parameters.is_empty() {
+    if is_python(path) {
+        let message = format!("`{}` is Python, which is not run under a policy", path.display());
+        let help = "serialise it where the researcher works, with `ehrql serialize-definition dataset.py --output \
+                    dataset.json`, and give the .json file";
+        return Err(Failure::new(ExitStatus::Definition, message).code("definition_in_python").help(help));
+    }
+    if !parameters.is_empty() {
         let message = format!("`{}` is no Python file, so nothing after `--` can reach its code", path.display());
         return Err(Failure::new(ExitStatus::Arguments, message).help("give the .py file, or leave the rest out"));
     }
@@ -35,16 +47,17 @@ pub(crate) fn document(path: &Path, parameters: &[OsString], settings: &Settings
             Failure::new(ExitStatus::Files, "cannot read the definition from standard input").cause(error)
         });
     }
-    if is_python {
-        return serialised(path, parameters, settings, limits);
-    }
     if path.extension().is_none_or(|ending| ending != "json") {
         let message = format!("`{}` is neither a .json nor a .py file", path.display());
-        let help = "give the document that `ehrql serialize-definition` prints as a .json file, a definition in \
-                    Python as a .py file, or `-` for a document on standard input";
+        let help = "give the document that `ehrql serialize-definition` prints as a .json file, or `-` for a document on \
+                    standard input; over dummy tables, a definition in Python as a .py file does as well";
         return Err(Failure::new(ExitStatus::Arguments, message).help(help));
     }
     read_file(path, limits)
+}
+
+fn is_python(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "py")
 }
 
 fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, Failure> {
@@ -60,7 +73,7 @@ fn read_at_most(input: impl Read, limits: &Limits) -> io::Result<Vec<u8>> {
     Ok(document)
 }
 
-/// Has the `ehrql` command evaluate the Python. What the definition prints goes to stderr: stdout is for results.
+/// Has the `ehrql` command evaluate the Python. What either writes goes to stderr, marked as the author's.
 fn serialised(path: &Path, parameters: &[OsString], settings: &Settings, limits: &Limits) -> Result<Vec<u8>, Failure> {
     if let Err(error) = std::fs::metadata(path) {
         let message = format!("cannot read the definition `{}`", path.display());
@@ -81,20 +94,30 @@ fn serialised(path: &Path, parameters: &[OsString], settings: &Settings, limits:
         command.env("PYTHONHASHSEED", "0");
     }
     let name = settings.ehrql.to_string_lossy();
-    let status = command.stdin(Stdio::null()).stdout(io::stderr()).status().map_err(|error| {
+    let status = run_marked(command, settings.log_format).map_err(|error| {
         Failure::new(ExitStatus::Definition, format!("cannot run `{name}` to serialise `{}`", path.display()))
             .cause(error)
             .help("install ehrQL, or say where it is with --ehrql PATH; or give a serialised definition (.json)")
     })?;
     if !status.success() {
         let message = format!("`{name}` could not serialise `{}` ({status})", path.display());
-        return Err(Failure::new(ExitStatus::Definition, message).help("what it said is above"));
+        return Err(Failure::new(ExitStatus::Definition, message).help("what it said is above, behind `definition |`"));
     }
     open_regular(&document).and_then(|file| read_at_most(file, limits)).map_err(|error| {
         Failure::new(ExitStatus::Definition, format!("`{name}` said nothing of `{}`", path.display()))
             .cause(error)
             .help("is --ehrql the ehrQL command, in a version that has `serialize-definition`?")
     })
+}
+
+/// Runs a command to its end. stdout and stderr are one stream, so that its lines keep their order.
+fn run_marked(mut command: Command, format: LogFormat) -> io::Result<ProcessStatus> {
+    let (written, writer) = io::pipe()?;
+    let mut child = command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).spawn()?;
+    // It holds ends of the pipe, which would never be at its end.
+    drop(command);
+    author::relay(written, format);
+    child.wait()
 }
 
 /// The dataset of a definition that must have one.
@@ -151,6 +174,14 @@ mod tests {
             let failure = load(&path(name), parameters, &settings(ehrql)).unwrap_err();
             assert_eq!(failure.status, status, "{name} {ehrql}: {failure:?}");
             assert!(failure.message.contains(message), "{name} {ehrql}: {failure:?}");
+        }
+    }
+
+    #[test]
+    fn python_is_no_document_whether_it_is_there_or_not() {
+        for (name, parameters) in [("absent.py", &[][..]), ("/dev/null/a.py", &[OsString::from("x")])] {
+            let failure = document(Path::new(name), parameters).unwrap_err();
+            assert_eq!((failure.status, failure.code), (ExitStatus::Definition, "definition_in_python"), "{name}");
         }
     }
 

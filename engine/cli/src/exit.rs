@@ -1,5 +1,6 @@
 //! Exit statuses: what a program that runs studies can act on.
 
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
 /// How the process ends.
@@ -31,9 +32,13 @@ pub(crate) enum ExitStatus {
     Panic,
     /// Somebody wanted the run to end, by this signal
     Interrupted(u8),
-    /// What the author's own code asked for
+    /// What the author's own code asked for, as far as it may: see [`ExitStatus::author`]
     Author(u8),
 }
+
+/// The codes that an author's own code may end with. Those above are the engine's own: no author ends as a policy does, a
+/// register, the audit, a panic or a signal.
+const AUTHOR_CODES: RangeInclusive<u8> = 1..=12;
 
 const SIGHUP: u8 = 1;
 const SIGINT: u8 = 2;
@@ -61,6 +66,11 @@ const MEANINGS: [(ExitStatus, &str); 16] = [
 ];
 
 impl ExitStatus {
+    /// The status of an author's own code that failed and asked for `code`: the code itself up to 12, else 10.
+    pub(crate) fn author(code: u8) -> Self {
+        if AUTHOR_CODES.contains(&code) { ExitStatus::Author(code) } else { ExitStatus::Author(10) }
+    }
+
     /// The number that the operating system is told.
     pub(crate) fn code(self) -> u8 {
         match self {
@@ -113,7 +123,9 @@ impl ExitStatus {
         for (status, meaning) in MEANINGS {
             table.push_str(&format!("  {:>3}  {meaning}\n", status.code()));
         }
-        table.push_str("A definition whose own code failed ends with the status that it asked for, else with 10.");
+        table.push_str(
+            "A definition whose own code failed ends with the status that it asked for, from 1 to 12; else with 10.",
+        );
         table
     }
 }
@@ -133,5 +145,13 @@ mod tests {
         let codes = MEANINGS.map(|(status, _)| status.code());
         assert_eq!(codes, [0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 20, 70, 129, 130, 131, 143]);
         assert!(ExitStatus::table().contains("\n   12  a permission is missing\n"));
+    }
+
+    #[test]
+    fn authors_end_neither_well_nor_as_policies_and_signals_do() {
+        for code in 0..=255 {
+            let author = ExitStatus::author(code).code();
+            assert_eq!(author, if (1..=12).contains(&code) { code } else { 10 });
+        }
     }
 }

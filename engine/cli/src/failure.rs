@@ -5,7 +5,7 @@ use std::error::Error;
 use datafusion::error::DataFusionError;
 use peristyle_audit::AuditError;
 use peristyle_execution::ExecutionError;
-use peristyle_model::{AuthorError, DefinitionError};
+use peristyle_model::DefinitionError;
 use peristyle_opt_out::{ReadProblem, RegisterError, SourceError, StudyProblem};
 use peristyle_outputs::OutputError;
 use peristyle_policy::counts::CountsError;
@@ -63,12 +63,6 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 impl From<DefinitionError> for Failure {
     fn from(error: DefinitionError) -> Self {
         Failure::new(ExitStatus::Definition, format!("in the definition: {error}"))
-    }
-}
-
-impl From<&AuthorError> for Failure {
-    fn from(error: &AuthorError) -> Self {
-        Failure::new(ExitStatus::Author(error.exit_code.max(1)), error.message.trim_end())
     }
 }
 
@@ -253,11 +247,5 @@ mod tests {
             assert!(!format!("{failure:?}").contains("secret"), "{failure:?}");
             assert!(!format!("{failure:?}").contains("quotes rows"), "{failure:?}");
         }
-    }
-
-    #[test]
-    fn an_author_cannot_ask_for_success() {
-        let error = AuthorError { message: "stop\n".to_owned(), exit_code: 0 };
-        assert_eq!(Failure::from(&error), Failure::new(ExitStatus::Author(1), "stop"));
     }
 }

@@ -15,10 +15,12 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+mod author;
 mod commands;
 mod conformance;
 mod definition;
 mod exit;
+mod explanation;
 mod failure;
 mod governed;
 mod interruption;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use peristyle_opt_out::scans_without_files;
 
 use crate::block_exec::PatientBlockExec;
 use crate::program::{ColumnNeed, Program, Step, StepOp, TableSource};
@@ -13,6 +14,17 @@ pub fn explain_plan(plan: &dyn ExecutionPlan, with_metrics: bool) -> String {
     let displayable =
         if with_metrics { DisplayableExecutionPlan::with_metrics(plan) } else { DisplayableExecutionPlan::new(plan) };
     displayable.indent(false).to_string()
+}
+
+/// The operator on top of a plan and its scans without files, one a line: what the definition and the connector ask for, and
+/// nothing that rows change. For whoever may not know of rows that a policy hides.
+pub fn explain_scans(plan: &dyn ExecutionPlan) -> String {
+    let mut text = DisplayableExecutionPlan::new(plan).one_line().to_string().trim_end().to_owned();
+    text.push('\n');
+    for scan in scans_without_files(plan) {
+        let _ = writeln!(text, "  {scan}");
+    }
+    text
 }
 
 /// The program of a plan: its tables with the columns read and the rows that can matter, and its steps in order; with

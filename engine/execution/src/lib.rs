@@ -29,7 +29,7 @@ mod vector;
 
 pub use answers::GREATEST_AMOUNTS;
 pub use error::ExecutionError;
-pub use explain::{explain_plan, explain_program};
+pub use explain::{explain_plan, explain_program, explain_scans};
 pub use options::ExecutionOptions;
 pub use study::{MeasureTotals, dataset_plan, measures_plan};
 pub use tables::whole_table;

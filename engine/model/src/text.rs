@@ -18,7 +18,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// Untrusted text of several lines: nothing but its line breaks controls a terminal.
-pub(crate) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

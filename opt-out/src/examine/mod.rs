@@ -1,8 +1,9 @@
 //! What an extract has, for whoever keeps it and wants to know before a study runs. No policy is asked, so no row leaves:
-//! only names of columns, types, counts, and the months of dates where there are enough of them.
+//! only names of columns, types, counts, the months of dates where there are enough of them, and what identifier values look like.
 
 mod months;
 mod needs;
+mod shapes;
 mod table;
 mod text;
 
@@ -18,6 +19,7 @@ use crate::source::Extract;
 pub(crate) use months::DaySpan;
 pub use months::{Month, Months};
 pub use needs::ViewNeeds;
+pub use shapes::IdentifierShape;
 
 /// A table that may be there, and what is wanted of it.
 #[derive(Clone, Debug)]
@@ -71,6 +73,8 @@ pub struct ColumnReport {
     pub problem: Option<SourceError>,
     /// From when to when its dates are
     pub months: Months,
+    /// What most of its values look like, in the first rows, if that is an identifier of people
+    pub looks_like: Option<IdentifierShape>,
 }
 
 /// Looks at tables of an extract: the heads of files, and all of those that are text. Keys that are texts are held to

@@ -7,7 +7,7 @@ use peristyle_policy::patients::TextComparison;
 
 use super::months::{DaySpan, Months};
 use super::text::{self, LookedAt, ReadText};
-use super::{ColumnReport, FoundTable, WantedTable};
+use super::{ColumnReport, FoundTable, WantedTable, shapes};
 use crate::conform;
 use crate::error::SourceError;
 use crate::policy::ScanPermit;
@@ -51,6 +51,7 @@ pub(super) fn examine(
             })
         }
     };
+    looking.look_for_identifiers(opened, &permit, &mut columns);
     Ok(FoundTable {
         format: found.format,
         files: files.len(),
@@ -77,8 +78,13 @@ impl Looking<'_> {
 
     /// What the head of the first file at fault says of a column.
     fn column(&self, column: &ColumnRequest) -> ColumnReport {
-        let mut report =
-            ColumnReport { name: Arc::clone(&column.name), is_missing: false, problem: None, months: Months::NotDates };
+        let mut report = ColumnReport {
+            name: Arc::clone(&column.name),
+            is_missing: false,
+            problem: None,
+            months: Months::NotDates,
+            looks_like: None,
+        };
         if !self.is_of_path(&column.name) {
             for file in self.files {
                 match type_problem(&self.wanted.name, file.as_ref(), column) {
@@ -112,6 +118,18 @@ impl Looking<'_> {
                 error => error,
             })
         })
+    }
+
+    /// Notes of columns that can be read what their values look like.
+    fn look_for_identifiers(&self, opened: &SourceDirectory, permit: &ScanPermit, columns: &mut [ColumnReport]) {
+        let can_be_read = |report: &ColumnReport| report.problem.is_none() && !report.is_missing;
+        let looked_at = columns.iter_mut().zip(&self.wanted.columns);
+        let looked_at = looked_at.filter(|(report, column)| can_be_read(report) && shapes::can_identify(column));
+        let (reports, columns): (Vec<_>, Vec<_>) = looked_at.map(|(report, column)| (report, column.clone())).unzip();
+        let shapes = shapes::read(opened, self.wanted, self.found, &columns, permit);
+        for (report, shape) in reports.into_iter().zip(shapes) {
+            report.looks_like = shape;
+        }
     }
 
     fn rows_by_heads(&self) -> u64 {

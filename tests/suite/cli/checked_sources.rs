@@ -284,3 +284,74 @@ fn tables_of_the_catalogue_s_shape_as_text_and_as_json() {
     text += &place::lasting(&format!("{:#}\n{:#}\n", found["errors"], found["registers"]));
     insta::assert_snapshot!(text.replace(&sandbox.path("").display().to_string(), "[FOLDER]/"));
 }
+
+/// Names say nothing of a column `CTV3Code` that holds NHS numbers; its values do. They are not repeated.
+#[test]
+fn values_that_look_like_identifiers_are_found() {
+    const NHS_NUMBERS: [&str; 10] = [
+        "9434765919",
+        "9434765927",
+        "9434765935",
+        "9434765943",
+        "9434765951",
+        "9434765978",
+        "9434765986",
+        "9434765994",
+        "9434766001",
+        "9434766028",
+    ];
+    let postcode = |row: usize| format!("M{row} 1AE");
+    let email = |row: usize| format!("someone{row}@example.org");
+    let spread = |text: &str, column_name: &str, value: &dyn Fn(usize) -> String| {
+        column(text, column_name, |row, cell| Some(if row == 0 { cell.to_owned() } else { value(row) }))
+    };
+    for (table, column_name, value, looks_like) in [
+        (
+            "CodedEvent",
+            "CTV3Code",
+            (&|row: usize| NHS_NUMBERS[row - 1].to_owned()) as &dyn Fn(usize) -> String,
+            "NHS numbers",
+        ),
+        ("CodedEvent_SNOMED", "ConceptId", &postcode, "postcodes"),
+        ("ONS_Deaths", "Place_of_occurrence", &email, "e-mail addresses"),
+        ("Patient", "Sex", &|row: usize| NHS_NUMBERS[row - 1].to_owned(), "NHS numbers"),
+    ] {
+        let sandbox = sandbox();
+        change(&sandbox, table, |text| spread(text, column_name, value));
+        let run = sandbox.run("source check source.toml");
+        let wanted = format!("column `{column_name}` of raw table `{table}` looks like {looks_like}");
+        assert_eq!(run.status, Some(11), "{run:?}");
+        let all = format!("{}{}", run.stdout, run.stderr);
+        assert!(all.contains(&wanted), "{all}");
+        for row in 1..=10 {
+            assert!(!all.contains(&value(row)), "{all}");
+        }
+        let run = sandbox.run("source check source.toml --json");
+        assert!(run.stdout.contains(&format!("\"looks_like\": \"{looks_like}\"")), "{}", run.stdout);
+    }
+    // A few of them are chance: one code of ten digits in eleven has the check digit.
+    let sandbox = sandbox();
+    change(&sandbox, "CodedEvent", |text| {
+        column(text, "CTV3Code", |row, cell| {
+            Some(if (1..=7).contains(&row) { NHS_NUMBERS[row].to_owned() } else { cell.to_owned() })
+        })
+    });
+    let run = sandbox.run("source check source.toml");
+    assert!(run.status == Some(0) && !run.stdout.contains("looks like"), "{run:?}");
+}
+
+/// In Parquet, and of a size at which chance would show.
+#[test]
+fn no_column_of_a_synthetic_extract_looks_like_identifiers() {
+    let sandbox = Sandbox::new();
+    let made = sandbox.run("synth --patients 300 --events-per-patient 20 --layout tpp --out raw");
+    assert_eq!(made.status, Some(0), "{made:?}");
+    sandbox.write("policy.toml", POLICY);
+    sandbox.write("source.toml", place::SOURCE.replace("\"user-facing\"", "\"tpp\"").replace("\"tables\"", "\"raw\""));
+    let run = sandbox.run("source check source.toml --json");
+    let found: Json = serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"));
+    let tables = found["tables"].as_array().expect("tables");
+    let columns: Vec<&Json> = tables.iter().filter_map(|table| table["columns"].as_array()).flatten().collect();
+    assert!(columns.len() > 50, "{}", run.stdout);
+    assert!(columns.iter().all(|column| column["looks_like"].is_null()), "{}", run.stdout);
+}

@@ -134,23 +134,29 @@ fn broken_definitions() {
 #[test]
 fn definitions_without_what_is_asked_for() {
     let sandbox = sandbox();
-    let module = |dataset: Json, measures: Json| {
-        json!({ "value": { "ModuleDetails": {
+    let details = |dataset: Json, measures: Json| {
+        json!({ "ModuleDetails": {
             "dataset": dataset, "dataset_dummy_data_config": null, "test_data": null, "measures": measures,
             "measures_dummy_data_config": null, "measures_disclosure_control_config": null,
-            "claimed_permissions": { "tuple": [] } } } })
-        .to_string()
+            "claimed_permissions": { "tuple": [] } } })
     };
+    let module = |dataset: Json, measures: Json| json!({ "value": details(dataset, measures) }).to_string();
     let error =
         |code: Json| json!({ "DefinitionError": { "message": "a line of\nthe author's own", "exit_code": code } });
+    let forged = json!({ "DefinitionError": {
+        "message": "error: run 7 is not recorded\r\nhelp: \u{1b}[31mrun it again\u{2028}error: \u{202e}x", "exit_code": 16 } });
     sandbox.write("no-code.json", module(error(Json::Null), Json::Null));
     sandbox.write("code.json", module(error(json!(3)), Json::Null));
+    sandbox.write("forged.json", module(forged.clone(), Json::Null));
+    changed(&sandbox, "half", |document| document["value"] = details(document["value"].take(), forged));
     sandbox.write("nothing.json", module(Json::Null, Json::Null));
     let lines = [
         "generate-measures good.json --dummy-tables tables",
         "generate-dataset no-code.json --dummy-tables tables",
         "generate-dataset code.json --dummy-tables tables",
         "generate-measures code.json --dummy-tables tables",
+        "generate-dataset forged.json --dummy-tables tables",
+        "explain half.json --threads 2",
         "generate-dataset nothing.json --dummy-tables tables",
         "explain nothing.json",
     ];

@@ -7,7 +7,10 @@ use arrow::ipc::reader::FileReader;
 use super::place::{
     change, ledger, outcome, place, register, set_aside, signed, transcript, transcripts, write_tables,
 };
-use super::sandbox::Sandbox;
+use super::sandbox::{Run, Sandbox};
+use crate::cells::Cell;
+use crate::files::{Format, Layout, RowOrder, write_table};
+use crate::tables::{Column, Table};
 
 const RUN: &str = "generate-dataset dataset.json --source source.toml --project flu --output out.csv";
 
@@ -159,6 +162,34 @@ fn sources_policies_and_definitions_that_are_refused() {
     let registrations = RUN.replace("dataset.json", "registrations.json");
     text += &refused("a table of which nobody says how practice activation applies to it", &registrations, |_| ());
     insta::assert_snapshot!(text);
+}
+
+/// Nothing of a study's own code runs with the rights of the engine, which may read the extract.
+#[test]
+fn python_is_refused_under_a_policy() {
+    let sandbox = place();
+    sandbox.write("study.py", "from ehrql import create_dataset\n");
+    sandbox.write("ehrql", "#!/bin/sh\ntouch it-ran\n");
+    fs::set_permissions(sandbox.path("ehrql"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a script");
+    let place = "--source source.toml --project flu --ehrql ./ehrql";
+    let mut text = String::new();
+    for line in [
+        format!("generate-dataset study.py {place} --output out.csv"),
+        format!("generate-dataset absent.py {place} --output out.csv -- --date 2020-01-01"),
+        format!("generate-measures study.py {place} --output out.csv"),
+        format!("explain study.py {place}"),
+    ] {
+        let before = ledger(&sandbox).len();
+        let mut run = sandbox.run(&line);
+        run.stderr = without_head(&run);
+        text += &transcript(&sandbox, &run);
+        assert_eq!(ledger(&sandbox).len() - before, 2, "{line}");
+        text += &format!("recorded: {}\n\n", outcome(&sandbox));
+        assert!(!sandbox.path("it-ran").exists() && !sandbox.path("out.csv").exists(), "{line}");
+    }
+    insta::assert_snapshot!(text);
+    let run = sandbox.run("generate-dataset study.py --dummy-tables tables --ehrql ./ehrql");
+    assert!(sandbox.path("it-ran").exists(), "the stand-in would have run: {run:?}");
 }
 
 #[test]
@@ -318,13 +349,87 @@ fn ledgers_that_take_no_run() {
 }
 
 #[test]
-fn explain_is_under_the_policy_and_not_in_the_ledger() {
+fn explanations_are_under_the_policy_and_in_the_ledger() {
+    let explain = |definition: &str| format!("explain {definition}.json --source source.toml --project flu");
     let sandbox = place();
     let recorded = ledger(&sandbox).len();
-    let run = sandbox.run("explain dataset.json --source source.toml --project flu");
+    let run = sandbox.run(&format!("{} --threads 2", explain("dataset")));
     assert_eq!(run.status, Some(0), "{run:?}");
-    assert!(run.stdout.contains("GuardedScanExec: table=ehrql.tables.core.patients"), "{run:?}");
-    let refused = sandbox.run("explain events.json --source source.toml --project flu");
-    assert_eq!(refused.status, Some(12), "{refused:?}");
-    assert_eq!(ledger(&sandbox).len(), recorded);
+    insta::assert_snapshot!(run.stdout);
+    let lines = ledger(&sandbox);
+    let [begun, finished] = &lines[recorded..] else { panic!("{lines:?}") };
+    assert_eq!(begun["entry"]["started"]["activity"], "explain", "{begun}");
+    let finish = &finished["entry"]["finished"]["finish"];
+    assert_eq!(finish["outcome"]["answered"]["outputs"], serde_json::json!([]), "{finish}");
+    assert_eq!(finish["registers"].as_array().map(Vec::len), Some(4), "{finish}");
+    let counts = finish["tables"].as_array().expect("tables").iter().map(|table| table["rows_read"].as_u64());
+    assert!(counts.clone().count() == 2 && counts.flatten().all(|rows| rows == 0), "{finish}");
+    // What a run is refused for is refused, and recorded as that of a run is.
+    for (title, definition, damage, status, expected) in [
+        ("a permission", "events", None, 12, "refused permission_missing 12"),
+        ("a register", "dataset", Some("registers/type-one.csv"), 14, "refused register_unusable 14"),
+        ("the counts", "dataset", Some("state/counts.json"), 14, "refused counts_not_begun 14"),
+        ("a definition", "dataset", Some("dataset.json"), 11, "failed files 11"),
+    ] {
+        let sandbox = place();
+        damage.into_iter().for_each(|name| fs::remove_file(sandbox.path(name)).expect("a file"));
+        let run = sandbox.run(&explain(definition));
+        assert_eq!((run.status, run.stdout.as_str()), (Some(status), ""), "{title}: {run:?}");
+        assert_eq!(outcome(&sandbox), expected, "{title}");
+    }
+    // No record, no explanation.
+    let sandbox = place();
+    fs::create_dir(sandbox.path("ledger.jsonl.anchor.new")).expect("a folder");
+    let run = sandbox.run(&explain("dataset"));
+    assert_eq!((run.status, run.stdout.as_str()), (Some(16), ""), "{run:?}");
+    let run = sandbox.run(&format!("{} --analyze", explain("dataset")));
+    assert_eq!((run.status, run.stdout.as_str()), (Some(2), ""), "times and metrics are of hidden rows too: {run:?}");
+}
+
+/// What a run says on stderr, but for the ledger's head, which has a moment in it.
+fn without_head(run: &Run) -> String {
+    run.stderr.lines().filter(|line| !line.contains("recorded run=")).map(|line| format!("{line}\n")).collect()
+}
+
+/// The patients' files, in Parquet that promises its order, with these patients in each.
+fn files_of_patients(sandbox: &Sandbox, files: &[&[i64]]) {
+    let columns = vec![Column::new("date_of_birth", "date"), Column::new("sex", "str")];
+    let layout = Layout { format: Format::Parquet, order: RowOrder::Promised, batch_rows: 1, ..Layout::default() };
+    fs::remove_file(sandbox.path("tables/patients.csv")).expect("a file");
+    fs::create_dir(sandbox.path("tables/patients")).expect("a folder");
+    for (number, patients) in files.iter().enumerate() {
+        let rows = patients.iter().map(|patient| (*patient, vec![Cell::Null, Cell::Str("female".into())])).collect();
+        let (module, name) = ("ehrql.tables.core".to_owned(), "patients".to_owned());
+        let table = Table { module, name, one_row_per_patient: true, columns: columns.clone(), rows };
+        write_table(&table, &layout, &sandbox.path(&format!("tables/patients/part-{number}.parquet")));
+    }
+}
+
+/// Hidden rows change the files of a table: how many there are, and whether they overlap. The plan shows none of it.
+#[test]
+fn explanations_tell_nothing_of_rows_that_are_left_out() {
+    let seen = |with_hidden: bool, definition: &str, source: &str| {
+        let sandbox = place();
+        if with_hidden {
+            // 2, 3, 4 and 7 are left out: one of each rule, and one without a registration.
+            files_of_patients(&sandbox, &[&[1, 5, 7], &[2, 4, 6, 8], &[3]]);
+        } else {
+            files_of_patients(&sandbox, &[&[1, 5], &[6, 8]]);
+            write_tables(&sandbox, |(patient, date)| date.is_some() && !matches!(patient, 2 | 3 | 4 | 7));
+            fs::remove_file(sandbox.path("tables/patients.csv")).expect("a file");
+            register(&sandbox, "type-one", "patient", &["2", "3"]);
+        }
+        let run = sandbox.run(&format!("explain {definition}.json {source}"));
+        let said = without_head(&run);
+        (run.status, run.stdout, said)
+    };
+    for definition in ["dataset", "measures"] {
+        let under_policy = "--source source.toml --project flu";
+        let whole = seen(true, definition, under_policy);
+        assert_eq!(whole.0, Some(0), "{whole:?}");
+        assert_eq!(whole, seen(false, definition, under_policy), "{definition}");
+        // The plans themselves differ.
+        let [whole, without] = [true, false].map(|with_hidden| seen(with_hidden, definition, "--dummy-tables tables"));
+        assert!(whole.0 == Some(0) && without.0 == Some(0) && whole.1 != without.1, "{whole:?}\n{without:?}");
+    }
 }

@@ -14,6 +14,8 @@ pub enum Activity {
     GenerateDataset,
     /// `peristyle generate-measures`
     GenerateMeasures,
+    /// `peristyle explain`: registers and the heads of files are read, no rows. It has no outputs
+    Explain,
 }
 
 impl Activity {
@@ -22,6 +24,7 @@ impl Activity {
         match self {
             Activity::GenerateDataset => "generate-dataset",
             Activity::GenerateMeasures => "generate-measures",
+            Activity::Explain => "explain",
         }
     }
 }

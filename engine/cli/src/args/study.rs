@@ -10,7 +10,7 @@ use peristyle_policy::Name;
 /// A definition and what its code is told.
 #[derive(Debug, Args)]
 pub(crate) struct DefinitionArguments {
-    /// The definition: a `.json` document, a `.py` file (serialised by `ehrql`), or `-` for a document on stdin
+    /// The definition: a `.json` document, or `-` for one on stdin; over dummy tables also a `.py` file, serialised by `ehrql`
     #[arg(value_name = "DEF")]
     pub(crate) definition: PathBuf,
     /// Passed to the definition's Python code, after `--`
@@ -112,7 +112,8 @@ pub(crate) struct Explain {
     pub(crate) definition: DefinitionArguments,
     #[command(flatten)]
     pub(crate) source: SourceArguments,
-    /// Run it over the dummy tables too, throw the answer away, and show what each operator and each step took
-    #[arg(long, requires = "dummy_tables")]
+    /// Run it over the dummy tables too, throw the answer away, and show what each operator and each step took. Not under a
+    /// policy: hidden rows change that
+    #[arg(long, requires = "dummy_tables", conflicts_with = "source")]
     pub(crate) analyze: bool,
 }

@@ -59,6 +59,16 @@ fn description(manifest: &Manifest) -> String {
         let links: Vec<Vec<String>> = connector.links.iter().map(link_row).collect();
         text.push_str(&format!("\nlinks\n{}", columns(&["link", "raw table", "other key", "patients a key"], &links)));
     }
+    let reviewed: Vec<Vec<String>> = manifest
+        .reviewed
+        .iter()
+        .flat_map(|(table, columns)| columns.iter().map(move |(column, why)| (table, column, why)))
+        .map(|(table, column, why)| vec![table.to_string(), column.to_string(), why.clone()])
+        .collect();
+    if !reviewed.is_empty() {
+        let rows = columns(&["raw table", "column", "identifies nobody: why"], &reviewed);
+        text.push_str(&format!("\nreviewed\n{rows}"));
+    }
     if !manifest.registers.is_empty() {
         let registers = manifest.registers.iter();
         let registers: Vec<Vec<String>> =

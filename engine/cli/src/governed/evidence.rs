@@ -5,7 +5,7 @@ use peristyle_audit::{
     SourceSnapshot, TableCounts,
 };
 use peristyle_opt_out::{Enclave, TableRemovals, VerifiedPolicy};
-use peristyle_outputs::{SealedTables, WrittenTable};
+use peristyle_outputs::WrittenTable;
 use peristyle_policy::Policy;
 
 use super::words;
@@ -45,11 +45,11 @@ impl Evidence {
     }
 
     /// The second half of the run's record.
-    pub(crate) fn finish(self, answered: Result<&SealedTables, &Failure>) -> Result<RunFinish, Failure> {
+    pub(crate) fn finish(self, answered: Result<&[WrittenTable], &Failure>) -> Result<RunFinish, Failure> {
         let Evidence { counts, registers, source, tables } = self;
         let outcome = match answered {
-            Ok(sealed) => {
-                let outputs = sealed.tables().iter().enumerate().map(output).collect::<Result<_, _>>()?;
+            Ok(written) => {
+                let outputs = written.iter().enumerate().map(output).collect::<Result<_, _>>()?;
                 Outcome::Answered { outputs }
             }
             Err(failure) => ended(failure)?,

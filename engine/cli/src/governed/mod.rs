@@ -16,18 +16,20 @@
 
 mod clearance;
 mod evidence;
+mod explanation;
 mod kept;
 mod request;
 pub(crate) mod words;
 
-use peristyle_audit::{Ledger, OpenRun, Receipt};
+use peristyle_audit::{Activity, Ledger, OpenRun, Receipt};
 use peristyle_model::Definition;
 use peristyle_outputs::{FileMode, OutputTarget, SealedTables, WrittenTable};
 
-pub(crate) use self::kept::kept_from_studies;
+pub(crate) use self::explanation::explain;
 pub(crate) use self::request::{Request, load_policy};
 
 use self::evidence::Evidence;
+use self::kept::kept_from_studies;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::interruption::Interruption;
@@ -49,19 +51,23 @@ pub(crate) fn run(
         return Err(Failure::new(ExitStatus::Arguments, "under a policy, an answer goes to files")
             .help("give a file with --output FILE"));
     }
-    let request = Request::gather(study.definition, study.source, place, settings)?;
+    let request = Request::gather(study.definition, study.source, place)?;
     // Whatever ends the run from here on is recorded.
     let interruption = Interruption::watch()?;
-    let ledger = Ledger::open(&place.ledger, request.ledger_key(place)?)?;
-    let open = ledger.begin(request.start(study.asked.activity())?)?;
+    let open = begin(&request, study.asked.activity(), place)?;
     let mut evidence = Evidence::default();
     let run = Run { study, request: &request, place, settings, interruption: &interruption };
     let answered = run.carry_out(target, open.known_counts(), &mut evidence);
-    let answered = if panics::happened() { Err(panicked()) } else { answered };
-    let (sealed, receipt) = record(open, evidence, answered)?;
+    let (sealed, receipt) = record(open, evidence, answered, SealedTables::tables)?;
     let published = publish(sealed, &receipt);
     say_recorded(&receipt);
     published
+}
+
+/// Records, on the disk, that a run begins.
+fn begin(request: &Request, activity: Activity, place: &SourceFile) -> Result<OpenRun, Failure> {
+    let ledger = Ledger::open(&place.ledger, request.ledger_key(place)?)?;
+    Ok(ledger.begin(request.start(activity)?)?)
 }
 
 /// A run that is recorded as begun.
@@ -125,15 +131,18 @@ pub(crate) fn needs_root(question: &Question<'_>, definition: &Definition, setti
     Err(Failure::new(ExitStatus::Arguments, message).help("name the study's folder with --root DIR"))
 }
 
-/// Records how the run ended. Only a run that was answered and recorded as that gives its answer back.
-fn record(
+/// Records how the run ended; `outputs` are those of its answer. Only a run that was answered and recorded as that gives its
+/// answer back.
+fn record<T>(
     open: OpenRun,
     evidence: Evidence,
-    answered: Result<SealedTables, Failure>,
-) -> Result<(SealedTables, Receipt), Failure> {
-    let recorded = evidence.finish(answered.as_ref()).and_then(|finish| Ok(open.finish(finish)?));
+    answered: Result<T, Failure>,
+    outputs: impl Fn(&T) -> &[WrittenTable],
+) -> Result<(T, Receipt), Failure> {
+    let answered = if panics::happened() { Err(panicked()) } else { answered };
+    let recorded = evidence.finish(answered.as_ref().map(outputs)).and_then(|finish| Ok(open.finish(finish)?));
     match (answered, recorded) {
-        (Ok(sealed), Ok(receipt)) => Ok((sealed, receipt)),
+        (Ok(answer), Ok(receipt)) => Ok((answer, receipt)),
         (Err(failure), Ok(receipt)) => {
             say_recorded(&receipt);
             Err(failure)

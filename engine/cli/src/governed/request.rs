@@ -14,7 +14,6 @@ use super::words;
 use crate::args::{DefinitionArguments, SourceArguments};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::settings::Settings;
 use crate::source_file::SourceFile;
 use crate::study::Question;
 use crate::{definition, permissions};
@@ -34,7 +33,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Reads what the command line names. Neither registers nor tables are opened.
+    /// Reads what the command line names. Neither registers nor tables are opened, and no code of the study runs.
     ///
     /// # Errors
     /// No project.
@@ -42,7 +41,6 @@ impl Request {
         asked: &DefinitionArguments,
         rights: &SourceArguments,
         place: &SourceFile,
-        settings: &Settings,
     ) -> Result<Self, Failure> {
         let Some(project) = rights.project.clone() else {
             return Err(Failure::new(ExitStatus::Arguments, "under a policy, a run is made for a project")
@@ -50,7 +48,7 @@ impl Request {
         };
         let today = Day::today();
         let policy = load_policy(place);
-        let document = definition::document(&asked.definition, &asked.parameters, settings);
+        let document = definition::document(&asked.definition, &asked.parameters);
         let definition_sha256 = document.as_ref().ok().map(|document| Digest::of(document));
         let permissions = permissions::given(rights.permissions.as_deref()).map(Option::unwrap_or_default);
         let permissions = permissions.and_then(|given| words::permissions(&given).map(|_| given));

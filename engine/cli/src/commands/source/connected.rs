@@ -35,6 +35,9 @@ pub(super) fn find(place: &SourceFile, manifest: &Manifest, policy: Option<&Poli
     let mut faults = Faults::new();
     for report in reports {
         let name = report.name.to_string();
+        if let Ok(found) = &report.found {
+            findings.errors.extend(identifiers(&name, found, manifest));
+        }
         let state = state(connector, report, &findings.unread, &mut faults);
         findings.tables.push(TableFinding { name, state });
     }
@@ -63,6 +66,20 @@ pub(super) fn find(place: &SourceFile, manifest: &Manifest, policy: Option<&Poli
         }
     }
     Ok(findings)
+}
+
+/// Columns whose values look like identifiers of people, and of which nobody has said that they are none.
+fn identifiers(table: &str, found: &FoundTable, manifest: &Manifest) -> Vec<String> {
+    let is_reviewed = |column: &str| manifest.reviewed.get(table).is_some_and(|columns| columns.contains_key(column));
+    let looks_like = found.columns.iter().filter_map(|column| Some((&*column.name, column.looks_like?)));
+    let not_reviewed = looks_like.filter(|(column, _)| !is_reviewed(column));
+    let said = not_reviewed.map(|(column, shape)| {
+        format!(
+            "column `{column}` of raw table `{table}` looks like {shape}: leave it out of the manifest, or, where its values \
+             identify nobody, say why there in `reviewed = \"WHY\"` of the column"
+        )
+    });
+    said.collect()
 }
 
 fn state(connector: &Connector, report: TableReport, unread: &[String], faults: &mut Faults) -> TableState {

@@ -84,6 +84,7 @@ fn column(column: &ColumnReport) -> Value {
         "state": state,
         "problem": column.problem.as_ref().map(ToString::to_string),
         "dates": dates,
+        "looks_like": column.looks_like.map(|shape| shape.to_string()),
     })
 }
 

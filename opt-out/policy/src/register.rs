@@ -223,9 +223,9 @@ pub enum Scalar {
 pub struct CountLimits {
     /// The fewest patients (of practices: practices; of registrations: rows)
     pub least: u64,
-    /// By how much, in percent, the count may be below the greatest of late runs
+    /// By how much, in percent, the count may be below the greatest of recent runs
     pub greatest_fall_percent: u8,
-    /// By how much, in percent, the count may be above the least of late runs
+    /// By how much, in percent, the count may be above the least of recent runs
     pub greatest_rise_percent: Option<u16>,
     /// Of its keys, how many, in percent, must be those of patients of the extract; `None` of practices
     pub least_found_percent: Option<u8>,

@@ -104,7 +104,7 @@ impl VerifiedPolicy {
         &self.registers
     }
 
-    /// How often the counts of late runs were written, this run included; `None` where none are kept.
+    /// How often the counts of recent runs were written, this run included; `None` where none are kept.
     pub fn counts_sequence(&self) -> Option<u64> {
         self.counts_sequence
     }

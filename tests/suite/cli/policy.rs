@@ -173,14 +173,15 @@ fn a_head_that_was_noted_finds_what_was_put_back_together_with_the_counts() {
     let head = verified.stdout.lines().find_map(|line| line.strip_prefix("head: ")).expect("a head").to_owned();
     let held = sandbox.run(&format!("audit verify ledger.jsonl --head {head}"));
     assert_eq!(held.status, Some(0), "{held:?}");
-    for name in ["ledger.jsonl", "ledger.jsonl.anchor"] {
-        fs::rename(sandbox.path(name), sandbox.path(&format!("{name}.aside"))).expect("a file");
-    }
+    let rename = |from: &str, to: &str| fs::rename(sandbox.path(from), sandbox.path(to)).expect("a file");
+    rename("ledger.jsonl", "aside");
     let without = sandbox.run(RUN);
+    rename("aside", "ledger.jsonl");
     for (name, text) in KEPT.iter().zip(before) {
         sandbox.write(name, text);
     }
-    assert_eq!(sandbox.run(RUN).status, Some(0), "nothing here knows of a later record");
+    let run = sandbox.run(RUN);
+    assert_eq!(run.status, Some(0), "nothing here knows of a later record: {run:?}");
     let anew = sandbox.run(&format!("audit verify ledger.jsonl --head {head}"));
     let not_a_head = sandbox.run("audit verify ledger.jsonl --head 7");
     let text = [verified, held, without, anew, not_a_head].map(|run| transcript(&sandbox, &run)).join("\n");

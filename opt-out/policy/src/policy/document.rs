@@ -146,7 +146,7 @@ pub(super) struct AsOfDocument {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CountsDocument {
-    /// Where the counts of late runs are kept
+    /// Where the counts of recent runs are kept
     pub(super) file: Spanned<String>,
     /// The key that seals them; best where only the engine's account can read it
     pub(super) key_file: Spanned<String>,

@@ -65,11 +65,11 @@ impl Examination<'_> {
         let registers =
             type_one.applied().is_some() || national.applied().is_some() || practice_activation.applied().is_some();
         if registers && counts.is_none() {
-            let why = "a rule is applied, and its registers' counts are compared to those of late runs";
+            let why = "a rule is applied, and its registers' counts are compared to those of recent runs";
             return Err(self.missing(span, "counts", "file", why));
         }
         if let Some(link) = link.values().next().filter(|_| counts.is_none()) {
-            let why = "a link is followed, and what its table counts is compared to late runs";
+            let why = "a link is followed, and what its table counts is compared to recent runs";
             return Err(self.missing(link.span(), "counts", "file", why));
         }
         let links: BTreeMap<Name, LinkTerms> =

@@ -42,7 +42,7 @@ pub struct Policy {
     pub links: BTreeMap<Name, LinkTerms>,
     /// How texts that are keys are compared, of registers, links and tables alike
     pub text_keys: TextComparison,
-    /// Where the counts of late runs are kept; there wherever a rule is applied or a link is followed
+    /// Where the counts of recent runs are kept; there wherever a rule is applied or a link is followed
     pub counts: Option<CountsTerms>,
     /// How small numbers of measures are kept from sight
     pub disclosure_control: DisclosureControlTerms,
@@ -180,7 +180,7 @@ pub enum JudgedBy {
     Sums,
 }
 
-/// Where and how the counts of late runs are kept.
+/// Where and how the counts of recent runs are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CountsTerms {
     /// The file, as the policy writes it, and from the policy's folder

@@ -46,7 +46,10 @@ impl Ledger {
     pub fn open_to_begin(path: impl Into<PathBuf>, key: LedgerKey) -> Result<Ledger, AuditError> {
         let path = path.into();
         let is_new_to_counts = match key.kept() {
-            Kept::Unknown | Kept::Unreadable(CountsError::Absent { .. }) => is_sound_but_for_counts(&path, &key)?,
+            Kept::Unknown | Kept::Unreadable(CountsError::Absent { .. }) => {
+                require_sound_but_for_counts(&path, &key)?;
+                true
+            }
             _ => false,
         };
         Ledger { path, key: Arc::new(key), clock: Moment::now, is_new_to_counts }.opened()
@@ -169,16 +172,16 @@ impl Ledger {
     }
 }
 
-/// Whether a ledger that the counts do not know is sound as far as that can be told without them. False if there is none.
-fn is_sound_but_for_counts(path: &Path, key: &LedgerKey) -> Result<bool, AuditError> {
+/// Holds a ledger that the counts do not know to all that can be told without them. There may be none yet.
+fn require_sound_but_for_counts(path: &Path, key: &LedgerKey) -> Result<(), AuditError> {
     let verification = match verify(path, None, key) {
-        Err(AuditError::File { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(AuditError::File { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => return Ok(()),
         verification => verification?,
     };
     let of_counts = |finding: &Finding| matches!(finding, Finding::UnknownToCounts | Finding::CountsUnreadable { .. });
     match verification.findings().iter().find(|finding| !of_counts(finding)) {
         Some(finding) => Err(AuditError::Unsound { path: path.to_owned(), finding: finding.clone() }),
-        None => Ok(true),
+        None => Ok(()),
     }
 }
 

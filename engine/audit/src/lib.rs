@@ -48,9 +48,9 @@ pub use history::{History, Run, Selection};
 pub use key::LedgerKey;
 pub use ledger::{Ledger, LedgerEnd, OpenRun, Receipt};
 pub use record::{
-    Acceptance, Activity, Agreement, ClockAccepted, Code, CountsAccepted, CountsWritten, Digest, DigestOfParts,
-    FileName, FileSnapshot, FreeText, Moment, Name, Outcome, OutputWritten, RecordError, RegisterUsed, Removed, Repair,
-    Rule, RunFinish, RunStart, SetAside, SourceSnapshot, Standing, TableCounts,
+    Acceptance, Activity, Agreement, ClockAccepted, Code, CountedBefore, CountsAccepted, CountsWritten, Digest,
+    DigestOfParts, FileName, FileSnapshot, FreeText, Moment, Name, Outcome, OutputWritten, RecordError, RegisterUsed,
+    Removed, Repair, Rule, RunFinish, RunStart, SetAside, SourceSnapshot, Standing, TableCounts,
 };
 pub use repair::{Repaired, TornLine};
 pub use verify::{Verification, verify};

@@ -17,7 +17,9 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::audit::{AuditCommand, AuditRepair, AuditShow, AuditVerify, LedgerPlace};
 pub(crate) use self::connector::{ConnectorCommand, ConnectorNew};
-pub(crate) use self::policy::{Counts, PolicyCheck, PolicyCommand, PolicyKeygen, PolicyShow, PolicySign, PolicyVerify};
+pub(crate) use self::policy::{
+    CountSaid, Counts, PolicyCheck, PolicyCommand, PolicyKeygen, PolicyShow, PolicySign, PolicyVerify,
+};
 pub(crate) use self::source::{SourceCheck, SourceCommand};
 use self::study::project;
 pub(crate) use self::study::{

@@ -5,10 +5,13 @@
 //! `claim_permissions`, is told, so that nobody finds out only when the study reaches real records. A run that is given
 //! permissions is held to them, over dummy tables too: so a project can rehearse.
 
+use std::collections::BTreeSet;
+
 use peristyle_model::catalogue::TableSchema;
 use peristyle_model::graph::InlineRows;
-use peristyle_model::{Dataset, Definition, Measure, NodeId, Op};
+use peristyle_model::{Catalogue, Dataset, Definition, Measure, NodeId, Op, suggestion};
 use peristyle_policy::permissions::{Feature, PERMISSIONS_VARIABLE, Permissions, RequiredPermissions};
+use peristyle_policy::{Name, Policy};
 
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -78,7 +81,7 @@ fn for_tables(definition: &Definition, roots: impl Iterator<Item = NodeId>) -> R
 pub(crate) fn given(argument: Option<&str>) -> Result<Option<Permissions>, Failure> {
     let parse = |place: &str, text: &str| {
         let parsed = Permissions::parse(Some(text));
-        parsed.map(Some).map_err(|error| Failure::new(ExitStatus::Permission, format!("{place}: {error}")))
+        parsed.map(Some).map_err(|error| Failure::new(ExitStatus::Arguments, format!("{place}: {error}")))
     };
     if let Some(text) = argument {
         return parse("--permissions", text);
@@ -86,7 +89,24 @@ pub(crate) fn given(argument: Option<&str>) -> Result<Option<Permissions>, Failu
     let Some(text) = std::env::var_os(PERMISSIONS_VARIABLE) else { return Ok(None) };
     match text.to_str() {
         Some(text) => parse(PERMISSIONS_VARIABLE, text),
-        None => Err(Failure::new(ExitStatus::Permission, format!("{PERMISSIONS_VARIABLE} is not UTF-8 text"))),
+        None => Err(Failure::new(ExitStatus::Arguments, format!("{PERMISSIONS_VARIABLE} is not UTF-8 text"))),
+    }
+}
+
+/// Refuses permissions that neither the engine, the catalogue nor the policy knows: whoever gave one believes that the
+/// project may do something, and it does nothing.
+pub(crate) fn require_known(given: &Permissions, policy: &Policy) -> Result<(), Failure> {
+    let features = Feature::ALL.iter().map(|feature| feature.permission());
+    let tables = Catalogue::builtin().tables().filter_map(|table| table.required_permission.as_deref());
+    let known: BTreeSet<&str> = features.chain(tables).chain(policy.permissions().map(Name::as_str)).collect();
+    match given.names().find(|name| !known.contains(name.as_str())) {
+        None => Ok(()),
+        Some(unknown) => {
+            let meant = suggestion(unknown.as_str(), known.iter().copied());
+            let message =
+                format!("no part of the engine, and no rule of the policy, knows a permission `{unknown}`{meant}");
+            Err(Failure::new(ExitStatus::Arguments, message).code("permission_unknown"))
+        }
     }
 }
 
@@ -114,7 +134,7 @@ pub(crate) fn warn_of_unclaimed(definition: &Definition, required: &RequiredPerm
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use peristyle_model::{Catalogue, Limits};
+    use peristyle_model::Limits;
 
     /// A definition over appointments, with an event table.
     fn definition() -> Definition {

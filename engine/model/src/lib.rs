@@ -58,4 +58,4 @@ pub use error::DefinitionError;
 pub use graph::{DomainId, Graph, NodeId, Op};
 pub use json::Json;
 pub use limits::Limits;
-pub use text::printable;
+pub use text::{printable, suggestion};

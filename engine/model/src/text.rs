@@ -51,8 +51,8 @@ pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) 
     (best.0 > 0.85).then_some(best.1)
 }
 
-/// ` Did you mean …?`, or nothing.
-pub(crate) fn suggestion<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+/// `. Did you mean …?` with the known name that is most like `name`; nothing, where none is like enough to be meant.
+pub fn suggestion<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     nearest(name, known).map_or_else(String::new, |known| format!(". Did you mean {}?", quoted(known)))
 }
 

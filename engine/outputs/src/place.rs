@@ -20,10 +20,11 @@ pub(crate) fn resolved(given: &Path) -> Result<PathBuf, OutputError> {
         // A name that is too long, say, is better known now than when the answer is there.
         Err(reason) => return Err(failed("write", given, reason)),
     };
-    let place = match fs::canonicalize(given) {
-        Ok(place) => place,
-        Err(_) if found.is_symlink() => return Err(OutputError::LinkToNowhere { path: given.to_owned() }),
-        Err(reason) => return Err(failed("write", given, reason)),
+    // Only a link stands for another path: what is written goes by the name that was given.
+    let place = if found.is_symlink() {
+        fs::canonicalize(given).map_err(|_| OutputError::LinkToNowhere { path: given.to_owned() })?
+    } else {
+        given.to_owned()
     };
     let kind = fs::symlink_metadata(&place).map_err(|reason| failed("write", &place, reason))?.file_type();
     match other_than_file(kind) {

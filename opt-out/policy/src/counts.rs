@@ -254,18 +254,25 @@ impl CountsFile {
         }
     }
 
+    /// What recent runs counted of a register; none of one that was never counted.
+    pub fn reference(&self, register: &RegisterId, today: Day) -> Option<Reference> {
+        let days = self.content.registers.get(register).map_or(&[][..], Vec::as_slice);
+        // Days that have not come yet count as well: a clock that was put back must not widen the limits.
+        let recent = |known: &&DayCounts| today.days_since(known.day) <= i32::from(self.terms.reference_days);
+        // However long ago the last run was, it is something to compare to.
+        let compared = || days.iter().filter(recent).chain(days.last());
+        let greatest = compared().map(|known| known.greatest).max()?;
+        let least = compared().map(|known| known.least).min()?;
+        Some(Reference { least, greatest })
+    }
+
     /// Whether a register with so many entries may be trusted today.
     pub fn check(&self, register: &Register, count: u64, today: Day) -> Result<(), CountsError> {
         check_least(register, count)?;
         let (register, limits) = (register.id.clone(), register.limits);
-        let days = self.content.registers.get(&register).map_or(&[][..], Vec::as_slice);
-        // Days that have not come yet count as well: a clock that was put back must not widen the limits.
-        let late = |known: &&DayCounts| today.days_since(known.day) <= i32::from(self.terms.reference_days);
-        // However long ago the last run was, it is something to compare to.
-        let compared = || days.iter().filter(late).chain(days.last());
-        let greatest = compared().map(|known| known.greatest).max();
-        let least = compared().map(|known| known.least).min();
-        let (Some(greatest), Some(least)) = (greatest, least) else { return Err(CountsError::NotBegun { register }) };
+        let Some(Reference { least, greatest }) = self.reference(&register, today) else {
+            return Err(CountsError::NotBegun { register });
+        };
         let percent = limits.greatest_fall_percent;
         if u128::from(count) * 100 < u128::from(greatest) * (100 - u128::from(percent.min(100))) {
             return Err(CountsError::Fell { register, count, reference: greatest, percent });
@@ -311,6 +318,15 @@ impl CountsFile {
         sync_folder_of(path).map_err(|error| CountsError::Unwritable { path: path.clone(), kind: error.into() })?;
         Ok(self)
     }
+}
+
+/// What recent runs counted of a register, which limits are held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The least count: rises are from it
+    pub least: u64,
+    /// The greatest count: falls are from it
+    pub greatest: u64,
 }
 
 /// The bytes of a file of counts.

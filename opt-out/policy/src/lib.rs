@@ -26,7 +26,7 @@ pub use applied::{Applied, LiftReason, Lifted};
 pub use day::Day;
 pub use digest::Digest;
 pub use name::{NAME_CHARACTERS_MAX, Name, NotAName};
-pub use outcome::{AppliedRules, applied_rules};
+pub use outcome::{AppliedRules, all_rules, applied_rules};
 pub use policy::{Policy, PolicyError};
 pub use rule::Rule;
 pub use secret_file::{SecretFileError, SecretKind};

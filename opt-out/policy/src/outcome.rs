@@ -37,6 +37,26 @@ pub fn applied_rules(
     }
 }
 
+/// The rules of a run for which none is lifted that the policy applies: for whoever asks what runs would find.
+pub fn all_rules(policy: &Policy) -> AppliedRules {
+    let outcome = |rule| {
+        let stated = match rule {
+            Rule::TypeOne => policy.type_one.stated().err(),
+            Rule::National => policy.national.stated().err(),
+            Rule::PracticeActivation => policy.practice_activation.stated().err(),
+        };
+        match stated {
+            None => Applied::InForce(()),
+            Some(because) => because_of(vec![LiftReason::NotInPolicy { because: because.to_owned() }]),
+        }
+    };
+    AppliedRules {
+        outcomes: Rule::ALL.map(outcome),
+        disclosure_control_locked: policy.disclosure_control.locked,
+        judged_by: policy.disclosure_control.judged_by,
+    }
+}
+
 fn outcome(
     rule: Rule,
     policy: &Policy,

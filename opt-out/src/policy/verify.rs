@@ -38,6 +38,15 @@ pub struct PolicyRun<'a> {
     pub threads: usize,
 }
 
+/// What becomes of what registers count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counting {
+    /// Held against recent runs, and written
+    Recorded,
+    /// Nothing
+    LeftAlone,
+}
+
 /// A register that was read and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedRegister {
@@ -60,6 +69,18 @@ impl VerifiedPolicy {
     /// # Errors
     /// Any doubt about a register. Nothing has been opened but registers.
     pub fn verify(run: &PolicyRun<'_>) -> Result<Self, RegisterError> {
+        Self::read(run, Counting::Recorded)
+    }
+
+    /// The same for whoever asks what a run would find: counts are neither compared nor written. Blocks.
+    ///
+    /// # Errors
+    /// As [`VerifiedPolicy::verify`], but for those of counts.
+    pub fn try_out(run: &PolicyRun<'_>) -> Result<Self, RegisterError> {
+        Self::read(run, Counting::LeftAlone)
+    }
+
+    fn read(run: &PolicyRun<'_>, counting: Counting) -> Result<Self, RegisterError> {
         let needed = needed(run.policy, run.extracts, run.asked)?;
         let mut registers = run.rules.registers(run.policy);
         let PolicyRun { policy, tables, today, threads, .. } = *run;
@@ -70,14 +91,18 @@ impl VerifiedPolicy {
         registers.extend(needed.iter().map(|link| &link.register));
         let mut counts_sequence = None;
         if !registers.is_empty() {
-            let counts = CountsFile::open(run.policy)?;
-            counts.require_sequence(run.known_counts)?;
-            // Asked now: another run may have counted on a day that has begun since this one did.
-            counts.require_clock(run.today.max(Day::today()))?;
             let counted = counted(&registers, &verified);
-            counted.iter().try_for_each(|(register, count)| counts.check(register, *count, run.today))?;
+            if counting == Counting::Recorded {
+                let counts = CountsFile::open(run.policy)?;
+                counts.require_sequence(run.known_counts)?;
+                // Asked now: another run may have counted on a day that has begun since this one did.
+                counts.require_clock(run.today.max(Day::today()))?;
+                counted.iter().try_for_each(|(register, count)| counts.check(register, *count, run.today))?;
+            }
             check_found(run, &enforcement, &mut pins)?;
-            counts_sequence = Some(CountsFile::record(run.policy, &counted, run.today)?.sequence());
+            if counting == Counting::Recorded {
+                counts_sequence = Some(CountsFile::record(run.policy, &counted, run.today)?.sequence());
+            }
         }
         // What changed while it was read may be half of each.
         pins.check()?;

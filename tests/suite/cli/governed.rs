@@ -208,6 +208,8 @@ fn permissions_that_are_missing() {
     );
     text += &refused("no list", &format!("{RUN} --permissions include_t1oo"), |_| ());
     text += &refused("no name", &format!("{RUN} --permissions [\"943\"]"), |_| ());
+    text += &refused("a slip", &format!("{RUN} --permissions [\"include_t10o\"]"), |_| ());
+    text += &refused("one that nobody knows", &format!("{RUN} --permissions [\"everything\"]"), |_| ());
     insta::assert_snapshot!(text);
 
     let sandbox = place();

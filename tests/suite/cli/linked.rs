@@ -195,7 +195,7 @@ fn links_that_are_not_trusted_refuse_who_needs_them_and_nobody_else() {
     sealed(&sandbox, "extract/people.csv", &PEOPLE.replace("7,g,", "7,,"));
     study("fallen by more than the policy allows", "study.json", 14);
     study("which is nothing to who does not need it", "no-deaths.json", 0);
-    let accepted = sandbox.run("policy accept source.toml --register link.person --by Nobody");
+    let accepted = sandbox.run("policy accept source.toml --register link.person --by Nobody --count 4");
     assert_eq!(accepted.status, Some(0), "{}", accepted.stderr);
     study("until a person accepts it", "study.json", 0);
     insta::assert_snapshot!(said);

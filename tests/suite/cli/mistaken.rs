@@ -43,7 +43,9 @@ fn marked_place() -> Sandbox {
         "987654321,8128712,1987-06-05",
     ];
     register(&sandbox, "registrations", "patient,practice,ended", &registrations);
-    let run = sandbox.run("policy accept source.toml --by tester");
+    let counts = "--count type_one.register=2 --count national.register=7 --count practice_activation.practices=3 \
+                  --count practice_activation.registrations=8";
+    let run = sandbox.run(&format!("policy accept source.toml --by tester {counts}"));
     assert_eq!(run.status, Some(0), "{run:?}");
     sandbox
 }

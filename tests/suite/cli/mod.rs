@@ -22,4 +22,4 @@ mod study_files;
 mod two_sources;
 pub(crate) mod under_way;
 
-pub(crate) use sandbox::{Run, Sandbox, binary};
+pub(crate) use sandbox::{Run, Sandbox, binary, without_digests};

@@ -298,17 +298,7 @@ pub(crate) fn lasting(text: &str) -> String {
     for (days, name) in [(-1, "[YESTERDAY]"), (0, "[TODAY]"), (5, "[IN 5 DAYS]")] {
         text = text.replace(&(today + chrono::Duration::days(days)).to_string(), name);
     }
-    text.split_inclusive(is_end_of_word).map(without_digest).collect()
-}
-
-fn is_end_of_word(character: char) -> bool {
-    !character.is_ascii_alphanumeric()
-}
-
-fn without_digest(word: &str) -> String {
-    let (digits, end) = word.split_at(word.trim_end_matches(is_end_of_word).len());
-    let is_digest = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_digest { format!("[SHA-256]{end}") } else { word.to_owned() }
+    super::sandbox::without_digests(&text)
 }
 
 /// Runs each line; transcripts, and what the ledger says of each.

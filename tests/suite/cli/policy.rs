@@ -46,16 +46,60 @@ fn counts_are_begun_and_accepted_by_a_person() {
     assert_eq!(step(RUN), Some(14));
     assert_eq!(step("policy begin source.toml --by tester"), Some(0), "which keeps what it knows");
     assert_eq!(step(RUN), Some(14));
-    assert_eq!(step("policy accept source.toml --register national.register --by tester"), Some(0));
+    let accept = "policy accept source.toml --by tester --register national.register";
+    assert_eq!(step(accept), Some(2), "nobody says how many");
+    assert_eq!(step(&format!("{accept} --count 7")), Some(2), "somebody says another number");
+    assert_eq!(step(&format!("{accept} --count type_one.register=1 --count 5")), Some(2), "it is of another register");
+    assert_eq!(step(&format!("{accept} --register type_one.register --count 5")), Some(2), "of which of them?");
+    assert_eq!(step(RUN), Some(14), "so nothing was accepted");
+    assert_eq!(step(&format!("{accept} --count 5")), Some(0));
+    let recorded = sandbox.run("audit show ledger.jsonl --from 2100-01-01T00:00:00Z").stdout;
+    assert!(recorded.contains("before it: national.register listed from 7 to 7 in recent runs"), "{recorded}");
     assert_eq!(step(RUN), Some(0));
     register(&sandbox, "national", "patient", &["1"]);
-    assert_eq!(step("policy accept source.toml --register national.register --by tester"), Some(14));
+    assert_eq!(step(&format!("{accept} --count national.register=1")), Some(14), "fewer than the policy's least count");
     // Begun anew after a loss: the ledger's count goes on.
     register(&sandbox, "national", "patient", &["1", "2", "4", "5", "6"]);
     fs::remove_file(sandbox.path("state/counts.json")).expect("a file");
     assert_eq!(step("policy begin source.toml --by tester"), Some(0));
     assert_eq!(step(RUN), Some(0));
     assert_eq!(step("policy accept source.toml --by tester --register patients"), Some(2));
+    insta::assert_snapshot!(text);
+}
+
+/// What only a run found, once it had read the registers, `policy check` finds without one.
+#[test]
+fn a_check_finds_what_a_run_would() {
+    let least =
+        |sandbox: &Sandbox| change(sandbox, "policy.toml", "least_found_percent = 0", "least_found_percent = 95");
+    let mut text = String::new();
+    let mut both = |title: &str, damage: &dyn Fn(&Sandbox)| {
+        let sandbox = place();
+        damage(&sandbox);
+        let (check, run) = (sandbox.run("policy check source.toml"), sandbox.run(RUN));
+        assert_eq!(check.status, run.status, "{title}: {check:?} {run:?}");
+        let said = check.stdout.lines().filter(|line| line.contains("REFUSED"));
+        text += &format!("{title}: {}\n{}\n", run.status.unwrap_or(-1), said.collect::<Vec<_>>().join("\n"));
+        let told = run.told();
+        assert!(
+            check.stdout.contains(told.trim_start_matches("error: ").trim_end()),
+            "{title}: {told}\n{}",
+            check.stdout
+        );
+    };
+    both("a register of other pseudonyms", &|sandbox| {
+        least(sandbox);
+        register(sandbox, "type-one", "patient", &["9"]);
+    });
+    both("no patient table", &|sandbox| {
+        least(sandbox);
+        fs::remove_file(sandbox.path("tables/patients.csv")).expect("a file");
+    });
+    both("keys of another type than the connector's", &|sandbox| {
+        change(sandbox, "source.toml", "user-facing", "tpp");
+        sandbox.write("tables/Patient.csv", "Patient_ID,DateOfBirth,DateOfDeath,Sex\n1,1971-01-01,,F\n");
+        change(sandbox, "policy.toml", "patient_key = \"int\"", "patient_key = \"text\"");
+    });
     insta::assert_snapshot!(text);
 }
 

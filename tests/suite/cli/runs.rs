@@ -78,10 +78,23 @@ fn the_demo_makes_runs_and_shows() {
     ] {
         assert!(run.stdout.contains(text), "`{text}` is not in\n{}", run.stdout);
     }
-    let made = ["answers", "audit", "definitions", "policy.toml", "registers", "source.toml", "state", "tables"];
+    let made = [
+        ".peristyle-demo",
+        "answers",
+        "audit",
+        "definitions",
+        "policy.toml",
+        "registers",
+        "source.toml",
+        "state",
+        "tables",
+    ];
     assert_eq!(sandbox.list("peristyle-demo"), made);
     // A second demo replaces the first, of other patients.
-    assert_eq!(sandbox.run("demo --patients 250").status, Some(0));
+    sandbox.write("peristyle-demo/answers/mine.csv", "1\n");
+    let second = sandbox.run("demo --patients 250");
+    assert_eq!(second.status, Some(0), "{second:?}");
+    assert_eq!(sandbox.read("peristyle-demo/answers/mine.csv"), "1\n");
 
     // What it made can be run by hand, as it says.
     let again = sandbox.run(
@@ -90,4 +103,31 @@ fn the_demo_makes_runs_and_shows() {
     assert_eq!(again.status, Some(0), "{again:?}");
     let rows = sandbox.read("d.csv").lines().count();
     assert!((10..=301).contains(&rows), "{rows} rows");
+}
+
+/// A real place has files of the same names as the demo's.
+#[test]
+fn the_demo_touches_no_folder_that_is_not_its_own() {
+    let sandbox = super::place::place();
+    assert_eq!(
+        sandbox.run("generate-dataset dataset.json --source source.toml --project flu --output a.csv").status,
+        Some(0)
+    );
+    let before = ["ledger.jsonl", "policy.toml", "source.toml", "state/counts.json"].map(|name| sandbox.read(name));
+    let listed = sandbox.list(".");
+    let run = sandbox.run("demo --patients 250 --out .");
+    assert_eq!((run.status, run.stdout.as_str()), (Some(11), ""), "{run:?}");
+    insta::assert_snapshot!(run.stderr, @r"
+    error: `.` is not empty, and no demo made it: nothing is changed there
+    help: give another folder, with --out DIR
+    ");
+    assert_eq!(
+        before,
+        ["ledger.jsonl", "policy.toml", "source.toml", "state/counts.json"].map(|name| sandbox.read(name))
+    );
+    assert_eq!(listed, sandbox.list("."));
+    // An empty folder may become the demo's.
+    std::fs::create_dir(sandbox.path("empty")).expect("a folder");
+    let run = sandbox.run("demo --patients 250 --out empty");
+    assert_eq!(run.status, Some(0), "{run:?}");
 }

@@ -125,8 +125,23 @@ impl Sandbox {
                 transcript.push_str(&format!("{name}:\n{}", tidy(text)));
             }
         }
-        transcript
+        without_digests(&transcript)
     }
+}
+
+/// What stays of a text whatever digests are of.
+pub(crate) fn without_digests(text: &str) -> String {
+    text.split_inclusive(is_end_of_word).map(without_digest).collect()
+}
+
+fn is_end_of_word(character: char) -> bool {
+    !character.is_ascii_alphanumeric()
+}
+
+fn without_digest(word: &str) -> String {
+    let (digits, end) = word.split_at(word.trim_end_matches(is_end_of_word).len());
+    let is_digest = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_digest { format!("[SHA-256]{end}") } else { word.to_owned() }
 }
 
 /// Without times, durations and sizes.

@@ -129,7 +129,7 @@ fn what_changes_while_a_run_reads_it_is_refused() {
         let status = run.status.expect("a status");
         assert!(matches!(status, 11 | 14), "{object} on read {reads}: {run:?}");
         assert!(!sandbox.path("answer.csv").exists(), "{object} on read {reads}");
-        told.insert(format!("exit {status}: {}", run.stderr.trim_end()));
+        told.insert(format!("exit {status}: {}", run.told().trim_end()));
         server.put(&key, &path(object));
     }
     insta::assert_snapshot!(told.into_iter().collect::<Vec<_>>().join("\n"));

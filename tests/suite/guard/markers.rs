@@ -249,7 +249,7 @@ fn mishaps() -> Vec<Mishap> {
                 "population = patients.exists_for_patient()\nevent_table seen\n  at = clinical_events.date\n",
             );
         }),
-        with("permissions that are none", 12, "--permissions [", |_| ()),
+        with("permissions that are none", 2, "--permissions [", |_| ()),
         with("a set-aside that is none", 15, "--set-aside registers/type_one.csv", |_| ()),
         mishap("a register is cut short", 14, |sandbox| {
             sandbox.write("registers/type_one.csv", "patient_id,from_day,until_day\n9182");

@@ -50,4 +50,19 @@ pub struct CountsAccepted {
     pub policy_sha256: Digest,
     /// The registers, as they were read
     pub registers: Vec<RegisterUsed>,
+    /// What recent runs had counted of them before; none of those that were begun
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub was: Vec<CountedBefore>,
+}
+
+/// What recent runs had counted of a register.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CountedBefore {
+    /// The greatest count, in members
+    pub greatest: u64,
+    /// The least count, in members
+    pub least: u64,
+    /// The register
+    pub name: Name,
 }

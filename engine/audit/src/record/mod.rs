@@ -10,7 +10,7 @@ mod set_aside;
 mod source;
 mod words;
 
-pub use counts::{Acceptance, CountsAccepted, CountsWritten};
+pub use counts::{Acceptance, CountedBefore, CountsAccepted, CountsWritten};
 pub use moment::Moment;
 pub use run::{
     Activity, ClockAccepted, Outcome, OutputWritten, RegisterUsed, Removed, Repair, Rule, RunFinish, RunStart,

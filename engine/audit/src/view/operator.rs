@@ -9,8 +9,8 @@ use super::{indented, listed, named, rules_by_standing};
 use crate::error::AuditError;
 use crate::history::{History, Run};
 use crate::record::{
-    Agreement, ClockAccepted, CountsAccepted, Moment, Outcome, RegisterUsed, Repair, Rule, RunFinish, RunStart,
-    SetAside,
+    Agreement, ClockAccepted, CountedBefore, CountsAccepted, Moment, Outcome, RegisterUsed, Repair, Rule, RunFinish,
+    RunStart, SetAside,
 };
 
 /// All that a ledger holds, headed by what is wrong with it. [`Display`](fmt::Display) gives it as text for people.
@@ -81,10 +81,13 @@ impl fmt::Display for OperatorView<'_> {
             write!(f, "\n{run}")?;
         }
         for accepted in self.acceptances {
-            let CountsAccepted { acceptance, accepted: when, by, policy, policy_sha256, registers } = accepted;
+            let CountsAccepted { acceptance, accepted: when, by, policy, policy_sha256, registers, was } = accepted;
             let (acceptance, when) = (acceptance.name(), when.for_people());
             writeln!(f, "\ncounts of policy {policy} {acceptance} by {by} on {when} (policy {policy_sha256})")?;
             f.write_str(&registers_text(registers))?;
+            for CountedBefore { greatest, least, name } in was {
+                writeln!(f, "  before it: {name} listed from {least} to {greatest} in recent runs")?;
+            }
         }
         for ClockAccepted { accepted, ahead, by } in self.clocks {
             let (accepted, ahead) = (accepted.for_people(), ahead.for_people());

@@ -7,10 +7,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use peristyle_audit::{
-    Acceptance, Activity, Agreement, AuditError, Code, CountsAccepted, CountsWritten, Digest, FileName, FileSnapshot,
-    FreeText, Head, History, Ledger, LedgerKey, Moment, Name, Outcome, OutputWritten, Receipt, RegisterUsed, Removed,
-    Repaired, Rule, RunFinish, RunStart, Selection, SetAside, SourceSnapshot, Standing, TableCounts, Verification,
-    verify,
+    Acceptance, Activity, Agreement, AuditError, Code, CountedBefore, CountsAccepted, CountsWritten, Digest, FileName,
+    FileSnapshot, FreeText, Head, History, Ledger, LedgerKey, Moment, Name, Outcome, OutputWritten, Receipt,
+    RegisterUsed, Removed, Repaired, Rule, RunFinish, RunStart, Selection, SetAside, SourceSnapshot, Standing,
+    TableCounts, Verification, verify,
 };
 use peristyle_policy::counts::CountsFile;
 use peristyle_policy::counts::ledger::CountsFiles;
@@ -115,6 +115,10 @@ pub(crate) fn accepted(acceptance: Acceptance) -> CountsAccepted {
         policy: name("three-rules"),
         policy_sha256: Digest::of(b"policy"),
         registers: vec![register()],
+        was: match acceptance {
+            Acceptance::Begun => vec![],
+            Acceptance::Accepted => vec![CountedBefore { greatest: 41_400, least: 41_238, name: register().name }],
+        },
     }
 }
 

@@ -1,6 +1,7 @@
 //! `policy …`
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use peristyle_policy::Name;
@@ -18,7 +19,7 @@ pub(crate) enum PolicyCommand {
     /// Begin to keep counts of registers, once a person has seen that they are right
     Begin(Counts),
     /// Accept registers that changed by more than the policy allows, once a person has seen that they are right
-    Accept(Counts),
+    Accept(Accept),
     /// Make a key for a body that signs set-asides
     Keygen(PolicyKeygen),
     /// Sign the record of a set-aside for a body
@@ -55,6 +56,38 @@ pub(crate) struct Counts {
     /// Who has seen that the registers are right: for the audit ledger
     #[arg(long, value_name = "NAME")]
     pub(crate) by: String,
+}
+
+/// `policy accept`
+#[derive(Debug, Args)]
+pub(crate) struct Accept {
+    #[command(flatten)]
+    pub(crate) counts: Counts,
+    /// How many it lists now, as whoever answers for it has it from its source: REGISTER=N for each register, or N for the one
+    /// that --register names. Nothing is accepted that lists another number
+    #[arg(long = "count", value_name = "[REGISTER=]N")]
+    pub(crate) said: Vec<CountSaid>,
+}
+
+/// How many a register is said to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CountSaid {
+    /// Which; the only one, where none is named
+    pub(crate) register: Option<RegisterId>,
+    pub(crate) count: u64,
+}
+
+impl FromStr for CountSaid {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (register, count) = match text.rsplit_once('=') {
+            Some((register, count)) => (Some(RegisterId::parse(register).map_err(|error| error.to_string())?), count),
+            None => (None, text),
+        };
+        let count = count.replace(',', "").parse().map_err(|_| "give a whole number, or REGISTER=N".to_owned())?;
+        Ok(Self { register, count })
+    }
 }
 
 /// `policy keygen`

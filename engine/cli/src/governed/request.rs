@@ -51,7 +51,11 @@ impl Request {
         let document = definition::document(&asked.definition, &asked.parameters);
         let definition_sha256 = document.as_ref().ok().map(|document| Digest::of(document));
         let permissions = permissions::given(rights.permissions.as_deref()).map(Option::unwrap_or_default);
-        let permissions = permissions.and_then(|given| words::permissions(&given).map(|_| given));
+        let permissions = permissions.and_then(|given| {
+            policy.as_ref().map_or(Ok(()), |policy| permissions::require_known(&given, policy))?;
+            words::permissions(&given)?;
+            Ok(given)
+        });
         let set_aside = policy.as_ref().ok().zip(rights.set_aside.as_deref());
         let set_aside = set_aside.map(|(policy, path)| {
             let verified = VerifiedSetAside::verify(&Record::load(path)?, policy, &project, today)?;

@@ -277,6 +277,14 @@ impl Policy {
         }
     }
 
+    /// The permissions that lift one of its rules.
+    pub fn permissions(&self) -> impl Iterator<Item = &Name> {
+        let type_one = self.type_one.applied().map(|terms| &terms.lifted_by);
+        let national = self.national.applied().map(|terms| &terms.lifted_by);
+        let activation = self.practice_activation.applied().map(|terms| &terms.lifted_by);
+        [type_one, national, activation].into_iter().flatten().flatten()
+    }
+
     /// All registers that the policy names. What links lead through is for connectors to name.
     pub fn registers(&self) -> impl Iterator<Item = &Register> {
         Rule::ALL.into_iter().flat_map(|rule| self.registers_of(rule))

@@ -34,6 +34,10 @@ use crate::ui::{self, Progress};
 const DATASET: (&str, &str) = (include_str!("../../../demo/dataset.py"), include_str!("../../../demo/dataset.json"));
 const MEASURES: (&str, &str) = (include_str!("../../../demo/measures.py"), include_str!("../../../demo/measures.json"));
 
+/// The file that says of a folder that a demo made it, and may replace what it has.
+const MARKER: &str = ".peristyle-demo";
+const MARKER_TEXT: &str = "`peristyle demo` made this folder, and replaces its files when it runs again.\n";
+
 /// Clinical events of a patient, on average.
 const EVENTS_PER_PATIENT: f64 = 60.0;
 
@@ -57,6 +61,7 @@ pub(crate) fn run(command: &Demo, settings: &Settings) -> Result<ExitStatus, Fai
         tables: command.out.join("tables"),
         answers: command.out.join("answers"),
     };
+    claim(&command.out)?;
     ui::show("Peristyle answers questions about the records of GP patients, written in ehrQL.\n")?;
     ui::show("These patients do not exist: this demo makes them up, asks two questions, and shows the answers.\n")?;
     let (dataset, measures) = (parsed(DATASET.1)?, parsed(MEASURES.1)?);
@@ -69,6 +74,22 @@ pub(crate) fn run(command: &Demo, settings: &Settings) -> Result<ExitStatus, Fai
     under_policy::run(&command.out, &population, rows, settings)?;
     say_what_next(&places)?;
     Ok(ExitStatus::Success)
+}
+
+/// Takes a folder for the demo's own: one that is not there yet, is empty, or was a demo's before. The demo replaces files
+/// by their names, and another folder's records could have them.
+fn claim(out: &Path) -> Result<(), Failure> {
+    let fault = |error: std::io::Error| {
+        Failure::new(ExitStatus::Files, format!("cannot write to `{}`", out.display())).cause(error)
+    };
+    std::fs::create_dir_all(out).map_err(fault)?;
+    let marker = out.join(MARKER);
+    let is_own = std::fs::symlink_metadata(&marker).is_ok_and(|found| found.is_file());
+    if !is_own && std::fs::read_dir(out).map_err(fault)?.next().is_some() {
+        let message = format!("`{}` is not empty, and no demo made it: nothing is changed there", out.display());
+        return Err(Failure::new(ExitStatus::Files, message).help("give another folder, with --out DIR"));
+    }
+    std::fs::write(&marker, MARKER_TEXT).map_err(fault)
 }
 
 fn parsed(document: &str) -> Result<Definition, Failure> {

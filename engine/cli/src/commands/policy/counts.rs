@@ -11,8 +11,9 @@ use peristyle_policy::counts::{CountsError, CountsFile};
 use peristyle_policy::register::{Register, RegisterId};
 use peristyle_policy::{Day, Policy};
 
+use super::changes::Changes;
 use super::registers::read_one;
-use crate::args::Counts;
+use crate::args::{CountSaid, Counts};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::governed::{load_policy, words};
@@ -20,9 +21,12 @@ use crate::source_file::SourceFile;
 use crate::text_table::columns;
 use crate::ui;
 
+/// Counts of registers are begun, or changes of them accepted where it is `said` how many they list now.
+///
 /// Reads the registers, records who answers for them, and writes their counts, in this order: what is not recorded is not
 /// done.
-pub(super) fn run(command: &Counts, acceptance: Acceptance) -> Result<ExitStatus, Failure> {
+pub(super) fn run(command: &Counts, said: Option<&[CountSaid]>) -> Result<ExitStatus, Failure> {
+    let acceptance = if said.is_some() { Acceptance::Accepted } else { Acceptance::Begun };
     let place = SourceFile::load(&command.source)?;
     let policy = load_policy(&place)?;
     let extracts = place.extracts()?;
@@ -45,6 +49,10 @@ pub(super) fn run(command: &Counts, acceptance: Acceptance) -> Result<ExitStatus
     let count = |register: &Register| read.iter().find(|read| read.id == register.id).map(|read| read.members);
     let counted: Vec<(&Register, u64)> =
         registers.iter().filter_map(|register| Some((*register, count(register)?))).collect();
+    let changes = match said {
+        Some(said) => Changes::said(&policy, &counted, said, today)?,
+        None => Changes::none(),
+    };
     make_folder(&policy)?;
 
     let ledger = open_ledger(&place, &policy, acceptance)?;
@@ -57,6 +65,7 @@ pub(super) fn run(command: &Counts, acceptance: Acceptance) -> Result<ExitStatus
         policy: name,
         policy_sha256: words::digest(policy.digest()),
         registers: read.iter().map(words::register).collect::<Result<_, _>>()?,
+        was: changes.for_the_ledger()?,
     })?;
     let head = match acceptance {
         Acceptance::Begun => {
@@ -68,10 +77,14 @@ pub(super) fn run(command: &Counts, acceptance: Acceptance) -> Result<ExitStatus
             accepted
         }
     };
-    let rows: Vec<Vec<String>> =
-        counted.iter().map(|(register, count)| vec![register.id.to_string(), ui::count(*count)]).collect();
+    let rows = match acceptance {
+        Acceptance::Begun => {
+            let row = |(register, count): &(&Register, u64)| vec![register.id.to_string(), ui::count(*count)];
+            columns(&["register", "#counts"], &counted.iter().map(row).collect::<Vec<_>>())
+        }
+        Acceptance::Accepted => changes.table(),
+    };
     let what = acceptance.name();
-    let rows = columns(&["register", "#counts"], &rows);
     ui::show(&format!("counts of policy `{}` {what}\n{rows}head: {head}\n", policy.name))?;
     Ok(ExitStatus::Success)
 }

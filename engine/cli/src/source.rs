@@ -13,7 +13,7 @@ pub(crate) enum Source {
     /// Tables of people who do not exist: everything is let through
     DummyTables(PathBuf),
     /// Records of people, under a policy
-    UnderPolicy(SourceFile),
+    UnderPolicy(Box<SourceFile>),
 }
 
 impl Source {
@@ -21,7 +21,7 @@ impl Source {
     pub(crate) fn named(arguments: &SourceArguments) -> Result<Option<Self>, Failure> {
         match (&arguments.dummy_tables, &arguments.source) {
             (Some(folder), _) => Ok(Some(Source::DummyTables(folder.clone()))),
-            (None, Some(file)) => Ok(Some(Source::UnderPolicy(SourceFile::load(file)?))),
+            (None, Some(file)) => Ok(Some(Source::UnderPolicy(Box::new(SourceFile::load(file)?)))),
             (None, None) => Ok(None),
         }
     }

@@ -15,11 +15,11 @@ fn left_behind(sandbox: &Sandbox) -> Vec<String> {
 
 #[test]
 fn a_run_that_is_ended_leaves_nothing_behind() {
-    let signals = [("INT", 130), ("TERM", 143)];
+    let signals = [("HUP", 129), ("INT", 130), ("QUIT", 131), ("TERM", 143)];
     for (way, (signal, status)) in Way::all().into_iter().flat_map(|way| signals.map(|signal| (way, signal))) {
         let sandbox = slow_place();
         let run = begin_slow(&sandbox, way, "out.csv");
-        wait_for_output(&sandbox, &run);
+        wait_for_output(&sandbox, &run, Way::Unnamed);
         let sent = Command::new("kill").args([format!("-{signal}"), run.id().to_string()]).status().expect("kill");
         assert!(sent.success());
         let output = run.wait_with_output().expect("an end");
@@ -27,6 +27,8 @@ fn a_run_that_is_ended_leaves_nothing_behind() {
         assert!(String::from_utf8_lossy(&output.stderr).contains("interrupted"), "{output:?}");
         assert_eq!(left_behind(&sandbox), Vec::<String>::new());
         assert_eq!(outcome(&sandbox), format!("failed interrupted {status}"));
+        let verified = sandbox.run("audit verify ledger.jsonl");
+        assert_eq!(verified.status, Some(0), "{signal}: {verified:?}");
     }
 }
 
@@ -35,7 +37,7 @@ fn a_run_that_is_ended_leaves_nothing_behind() {
 fn a_run_that_is_killed_is_unfinished() {
     let sandbox = slow_place();
     let mut run = begin_slow(&sandbox, Way::Unnamed, "out.csv");
-    wait_for_output(&sandbox, &run);
+    wait_for_output(&sandbox, &run, Way::Unnamed);
     run.kill().expect("a kill");
     run.wait().expect("an end");
     assert!(!sandbox.path("out/out.csv").exists());
@@ -50,7 +52,7 @@ fn a_run_that_is_killed_is_unfinished() {
 fn a_run_whose_end_cannot_be_recorded_shows_no_answer() {
     let sandbox = slow_place();
     let run = begin_slow(&sandbox, Way::Unnamed, "out.csv");
-    wait_for_output(&sandbox, &run);
+    wait_for_output(&sandbox, &run, Way::Unnamed);
     fs::create_dir(sandbox.path("ledger.jsonl.anchor.new")).expect("a folder");
     let output = run.wait_with_output().expect("an end");
     assert_eq!(output.status.code(), Some(16), "{output:?}");

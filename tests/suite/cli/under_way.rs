@@ -84,12 +84,15 @@ pub(crate) fn begin_slow(sandbox: &Sandbox, way: Way, output: &str) -> Child {
     begin(sandbox, way, output, "--threads 1 --block-patients 1 --memory-limit 64MiB")
 }
 
-/// Waits until the run writes an answer into the folder `out`. In which way it does, where the file system has both.
-pub(crate) fn wait_for_output(sandbox: &Sandbox, run: &Child) -> Way {
+/// Waits until the run that was begun in a way writes an answer into the folder `out`. In which way it does: a file system
+/// may have hidden files alone, and a run that cannot name a file without a name tries one first.
+pub(crate) fn wait_for_output(sandbox: &Sandbox, run: &Child, begun: Way) -> Way {
     let began = Instant::now();
     let folder = sandbox.path("out").canonicalize().expect("a folder");
     loop {
-        if let Some(way) = writes_into(run.id(), &folder) {
+        if let Some(way) = writes_into(run.id(), &folder)
+            && (begun == Way::Unnamed || way == Way::Hidden)
+        {
             return way;
         }
         assert!(began.elapsed() < PATIENCE, "the run does not begin");

@@ -36,7 +36,7 @@ fn an_answer_under_way_is_nobodys() {
     for way in Way::all() {
         let sandbox = slow_place();
         let mut run = begin_slow(&sandbox, way, "out.csv");
-        let way = wait_for_output(&sandbox, &run);
+        let way = wait_for_output(&sandbox, &run, way);
         let mut looks = 0;
         while run.try_wait().expect("a status").is_none() {
             // It may end meanwhile.
@@ -58,7 +58,7 @@ fn a_run_that_is_killed_leaves_nothing_to_be_read() {
         let (mut in_place, mut killed) = (Vec::new(), 0);
         for killed_ms in [0, 15, 60, 140, 300, 600] {
             let mut run = begin_slow(&sandbox, way, "out.csv");
-            let way = wait_for_output(&sandbox, &run);
+            let way = wait_for_output(&sandbox, &run, way);
             std::thread::sleep(Duration::from_millis(killed_ms));
             run.kill().expect("a kill");
             run.wait().expect("an end");
@@ -114,7 +114,7 @@ fn files_of_runs_that_live_stay() {
     for way in Way::all() {
         let sandbox = slow_place();
         let mut living = begin_slow(&sandbox, way, "living.csv");
-        let way = wait_for_output(&sandbox, &living);
+        let way = wait_for_output(&sandbox, &living, way);
         let hidden = usize::from(way == Way::Hidden);
         for number in 0..3 {
             let other = begin(&sandbox, way, &format!("other-{number}.csv"), "").wait_with_output().expect("an end");

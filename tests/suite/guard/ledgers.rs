@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::cli::{Sandbox, binary};
@@ -22,12 +22,17 @@ fn verifies(sandbox: &Sandbox) -> bool {
     sandbox.run("audit verify ledger.jsonl").status == Some(0)
 }
 
-/// Runs with files limited to so many blocks of 512 bytes: writing beyond fails, as on a full disk.
-fn run_with_room_for(sandbox: &Sandbox, blocks: u64) -> (Option<i32>, String) {
-    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+/// A run in the shell, after these commands.
+fn run_after(sandbox: &Sandbox, commands: &str) -> Output {
     let mut command = Command::new("sh");
-    command.args(["-c", &script]).arg(binary()).args(RUN.split(' ')).current_dir(sandbox.path("."));
-    let output = command.env_remove("PERISTYLE_LOG").output().expect("sh");
+    command.args(["-c", &format!("{commands}; exec \"$0\" \"$@\"")]).arg(binary()).args(RUN.split(' '));
+    command.current_dir(sandbox.path(".")).env_remove("PERISTYLE_LOG").output().expect("sh")
+}
+
+/// Runs with files limited to so many blocks of 512 bytes: writing beyond fails, as on a full disk. No signal (SIGXFSZ)
+/// that comes with it ends the run in the middle of a line.
+fn run_with_room_for(sandbox: &Sandbox, blocks: u64) -> (Option<i32>, String) {
+    let output = run_after(sandbox, &format!("ulimit -f {blocks}"));
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
@@ -64,6 +69,24 @@ fn a_full_disk_means_no_answer() {
         assert_eq!(next.status, Some(0), "{blocks}: {next:?}");
     }
     assert!(refused >= 2 && answered >= 1, "{refused} refused, {answered} answered");
+}
+
+/// What cannot be said to anybody is recorded all the same, and changes nothing.
+#[test]
+fn a_full_or_closed_stderr_ends_no_run() {
+    for stderr in ["exec 2> /dev/full", "exec 2>&-"] {
+        let sandbox = sound(Format::Csv);
+        let answered = run_after(&sandbox, stderr);
+        assert_eq!(answered.status.code(), Some(0), "{stderr}: {answered:?}");
+        assert_eq!(finished(&sandbox), (1, 1), "{stderr}");
+        fs::remove_file(sandbox.path("out.csv")).expect("an answer");
+        fs::remove_file(sandbox.path("registers/type_one.csv")).expect("a register");
+        let refused = run_after(&sandbox, stderr);
+        assert_eq!(refused.status.code(), Some(14), "{stderr}: {refused:?}");
+        assert_eq!(finished(&sandbox), (2, 1), "{stderr}");
+        assert!(verifies(&sandbox), "{stderr}");
+        assert!(!sandbox.path("out.csv").exists(), "{stderr}");
+    }
 }
 
 /// A file system of its own that is full, where the test may mount one.

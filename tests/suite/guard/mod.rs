@@ -11,6 +11,7 @@
 //! faults       registers and counts that cannot be trusted
 //! markers      values that must appear nowhere
 //! ledgers      full disks, runs at the same time, runs that are ended
+//! tamperings   ledgers that were altered by somebody without the key
 //! answers      what can be seen of an answer that is under way, or was, of a run that was killed
 //! disclosure   measures that are made to show single patients
 //! threats      every test that the threat model names is there
@@ -26,6 +27,7 @@ mod ledgers;
 mod markers;
 mod place;
 mod registers;
+mod tamperings;
 mod threats;
 mod vectors;
 mod whole;

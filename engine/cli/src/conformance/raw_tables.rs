@@ -1,7 +1,7 @@
 //! A supplier's raw tables of a case, as files that an enclave can open.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use arrow::array::{ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::ipc::writer::FileWriter;
+use peristyle_audit::Digest;
 use peristyle_opt_out::KeyType;
 use peristyle_opt_out::connector::{ColumnClass, Connector, RawTable, RawType};
 use serde::Deserialize;
@@ -66,10 +67,15 @@ impl RawRows {
         let columns = self.columns.iter().enumerate().map(column).collect::<Result<Vec<_>, _>>()?;
         let batch = RecordBatch::try_from_iter_with_nullable(columns).map_err(|error| wrong(error.to_string()))?;
         let write = || {
-            let file = File::create(folder.join(format!("{name}.arrow")))?;
-            let mut writer = FileWriter::try_new_buffered(file, batch.schema_ref())?;
+            let mut bytes = Vec::new();
+            let mut writer = FileWriter::try_new(&mut bytes, batch.schema_ref())?;
             writer.write(&batch)?;
-            writer.finish()
+            writer.finish()?;
+            drop(writer);
+            let file = format!("{name}.arrow");
+            // Any of them may be a register of the policy, or a link's table.
+            fs::write(folder.join(format!("{file}.sha256")), format!("{}  {file}\n", Digest::of(&bytes)))?;
+            Ok(fs::write(folder.join(file), bytes)?)
         };
         write().map_err(|error: arrow::error::ArrowError| wrong(format!("cannot be written: {error}")))
     }

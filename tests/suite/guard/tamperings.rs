@@ -146,10 +146,9 @@ fn whatever_is_done_without_the_key_is_found_by_the_check_and_by_the_next_run() 
     for (tampering, of_anchor) in many.new_tree(&mut runner).expect("tamperings").current() {
         tamper(&sandbox, &ledger, &anchor, &tampering, of_anchor);
         let before = fs::read(sandbox.path(LEDGER)).ok();
-        for check in ["audit verify ledger.jsonl --source source.toml", "audit verify ledger.jsonl --source source.toml"] {
-            let verified = sandbox.run(check);
-            assert!(matches!(verified.status, Some(11 | 16)), "{tampering:?} {of_anchor:?}: {verified:?}");
-        }
+        // What notes an emptied ledger's key is gone with its anchor: so the place is named.
+        let verified = sandbox.run("audit verify ledger.jsonl --source source.toml");
+        assert!(matches!(verified.status, Some(11 | 16)), "{tampering:?} {of_anchor:?}: {verified:?}");
         let run = sandbox.run(RUN);
         assert_eq!(run.status, Some(16), "{tampering:?} {of_anchor:?}: {run:?}");
         assert!(!sandbox.path("out.csv").exists(), "{tampering:?} {of_anchor:?}");

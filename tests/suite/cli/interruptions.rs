@@ -1,6 +1,7 @@
 //! Runs that are ended from outside, and runs whose end cannot be recorded.
 
 use std::fs;
+use std::io::Write as _;
 use std::process::Command;
 
 use super::place::outcome;
@@ -57,4 +58,24 @@ fn a_run_whose_end_cannot_be_recorded_shows_no_answer() {
     let output = run.wait_with_output().expect("an end");
     assert_eq!(output.status.code(), Some(16), "{output:?}");
     assert_eq!(left_behind(&sandbox), Vec::<String>::new());
+}
+
+/// Whoever can write a file can set its time of modification, and not that of its status.
+#[test]
+fn a_table_that_changes_during_a_run_is_noticed_whatever_its_time_says() {
+    let sandbox = slow_place();
+    let mut run = begin_slow(&sandbox, Way::Unnamed, "out.csv");
+    wait_for_output(&sandbox, &run, Way::Unnamed);
+    let path = sandbox.path("tables/clinical_events.csv");
+    let modified = fs::metadata(&path).expect("a file").modified().expect("a time");
+    let text = fs::read_to_string(&path).expect("text");
+    let mut file = fs::OpenOptions::new().write(true).open(&path).expect("a file");
+    file.write_all(text.replace("2018-05-01", "2018-05-02").as_bytes()).expect("a write");
+    file.set_modified(modified).expect("a time");
+    drop(file);
+    assert!(run.try_wait().expect("a status").is_none(), "the run was over before the file changed");
+    let ended = run.wait_with_output().expect("an end");
+    assert_eq!(ended.status.code(), Some(11), "{ended:?}");
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("changed"), "{ended:?}");
+    assert!(seen(&sandbox).is_empty(), "{:?}", seen(&sandbox));
 }
